@@ -1,0 +1,1 @@
+//! Real SSH hosts on one Linux machine, out of namespaces.

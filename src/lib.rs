@@ -1,0 +1,7 @@
+//! `arcusctl`: deploys and operates Arcus cache clouds.
+//!
+//! The rooms, and the one direction in which they may know each other, are drawn in `docs/architecture.md`.
+
+pub mod config;
+pub mod error;
+pub mod model;

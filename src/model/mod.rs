@@ -1,0 +1,16 @@
+//! The words everything else is written in: service codes, node addresses, ensemble members, znode paths.
+//!
+//! Boundary: values only. A value that exists is valid; nothing here reads a clock, a file, a host or ZooKeeper.
+
+mod cloud;
+mod ensemble;
+mod host;
+mod node_addr;
+mod service_code;
+pub mod znode;
+
+pub use cloud::{Cloud, NodeOptions, NodeSpec};
+pub use ensemble::{Ensemble, EnsembleFault, EnsembleMember};
+pub use host::HostName;
+pub use node_addr::{NodeAddr, NodeAddrFault};
+pub use service_code::{ServiceCode, ServiceCodeFault};
