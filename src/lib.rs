@@ -4,4 +4,9 @@
 
 pub mod config;
 pub mod error;
+pub mod exec;
+pub mod inspect;
 pub mod model;
+pub mod plan;
+pub mod remote;
+pub mod zk;

@@ -1,7 +1,16 @@
 //! What the operator wrote, made into validated values: the cloud JSON and `arcusctl.toml`.
 //!
-//! Boundary: reads files and text, reports every fault at once with its place; knows no host and no ZooKeeper.
+//! Boundary: reads files and text, reports every fault at once with its place; knows no host and no ZooKeeper, and
+//! reads no environment: what comes from there is handed in.
 
+pub mod cloud;
+mod ensemble;
+mod fault;
+mod file;
+mod json;
 pub mod settings;
 
-pub use settings::Settings;
+pub use cloud::{load_cloud, parse_cloud, parse_registered};
+pub use ensemble::{DEFAULT_ENSEMBLE, resolve_ensemble};
+pub use fault::Fault;
+pub use settings::{Settings, SettingsLookup, parse_settings};

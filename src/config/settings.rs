@@ -1,4 +1,16 @@
 //! `arcusctl.toml`: everything that is true of the operator's site rather than of one cloud.
+//!
+//! Boundary: what the settings are and what they are when nobody says. Where the file is looked for is in `load`, what
+//! may stand in it in `parse`.
+
+mod checks;
+mod load;
+mod parse;
+mod section;
+mod zookeeper;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
@@ -6,6 +18,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{Ensemble, EnsembleMember};
+
+pub use self::load::SettingsLookup;
+pub use self::parse::parse_settings;
+
+/// Where `arcus.sh`'s users have Arcus.
+const DEFAULT_INSTALL_PATH: &str = "/opt/arcus";
+/// The user that the Arcus guides create for cache nodes.
+const DEFAULT_MEMCACHED_USER: &str = "memcached";
+const DEFAULT_CONCURRENCY: usize = 32;
+const DEFAULT_PEER_PORT: NonZeroU16 = port(2888);
+const DEFAULT_ELECTION_PORT: NonZeroU16 = port(3888);
+
+const fn port(number: u16) -> NonZeroU16 {
+    match NonZeroU16::new(number) {
+        Some(port) => port,
+        None => NonZeroU16::MIN,
+    }
+}
 
 /// The settings of one site, defaults filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +114,40 @@ pub struct Timeouts {
     pub stop: Duration,
     /// For one answer of ZooKeeper.
     pub zookeeper: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            source: None,
+            install_path: DEFAULT_INSTALL_PATH.to_owned(),
+            package: None,
+            concurrency: DEFAULT_CONCURRENCY,
+            ssh: SshSettings::default(),
+            memcached: MemcachedSettings::default(),
+            zookeeper: ZooKeeperSettings::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+}
+
+impl Default for MemcachedSettings {
+    fn default() -> Self {
+        Self { user: DEFAULT_MEMCACHED_USER.to_owned(), session_timeout: None, extra_args: Vec::new() }
+    }
+}
+
+impl Default for ZooKeeperSettings {
+    fn default() -> Self {
+        Self {
+            servers: None,
+            peer_port: DEFAULT_PEER_PORT,
+            election_port: DEFAULT_ELECTION_PORT,
+            data_dir: None,
+            properties: BTreeMap::new(),
+            members: BTreeMap::new(),
+        }
+    }
 }
 
 impl Default for Timeouts {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{HostName, NodeAddr, ServiceCode};
@@ -27,7 +28,7 @@ pub struct NodeSpec {
 }
 
 /// What a cache node is started with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeOptions {
     /// `-m`, in megabytes.
     pub memlimit: u32,

@@ -6,6 +6,7 @@ mod cloud;
 mod ensemble;
 mod host;
 mod node_addr;
+mod release;
 mod service_code;
 pub mod znode;
 
@@ -13,4 +14,6 @@ pub use cloud::{Cloud, NodeOptions, NodeSpec};
 pub use ensemble::{Ensemble, EnsembleFault, EnsembleMember};
 pub use host::HostName;
 pub use node_addr::{NodeAddr, NodeAddrFault};
+pub use release::ReleaseId;
 pub use service_code::{ServiceCode, ServiceCodeFault};
+pub use znode::ZnodeChange;

@@ -1,5 +1,9 @@
 //! Where Arcus keeps what in ZooKeeper (arcus `scripts/lib/zk.py`, arcus-memcached `arcus_zk.c`).
 
+use std::fmt;
+
+use serde::Serialize;
+
 use super::{NodeAddr, ServiceCode};
 
 /// Root of the community edition.
@@ -26,4 +30,33 @@ pub fn client_list(code: &ServiceCode) -> String {
 
 pub fn mapping(addr: NodeAddr) -> String {
     format!("{CACHE_SERVER_MAPPING}/{addr}")
+}
+
+/// One write to ZooKeeper; several make a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "op", rename_all = "kebab-case")]
+pub enum ZnodeChange {
+    /// Creates a persistent znode open to everyone, as all of Arcus's are.
+    Create {
+        path: String,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        data: String,
+    },
+    /// Replaces the data of a znode that still has this version.
+    SetData { path: String, data: String, version: i32 },
+    /// Removes a znode that has no children.
+    Delete { path: String },
+    /// Changes nothing, but fails the transaction when the znode has another version.
+    Check { path: String, version: i32 },
+}
+
+impl fmt::Display for ZnodeChange {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create { path, .. } => write!(out, "create {path}"),
+            Self::SetData { path, version, .. } => write!(out, "update {path} (version {version})"),
+            Self::Delete { path } => write!(out, "delete {path}"),
+            Self::Check { path, version } => write!(out, "check {path} (version {version})"),
+        }
+    }
 }

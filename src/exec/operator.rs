@@ -1,0 +1,140 @@
+//! The performer of real runs: knows the hosts, the ensemble and the package.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use super::{Events, Outcome, Perform, StepResult};
+use crate::config::Settings;
+use crate::error::Failure;
+use crate::model::{Ensemble, ServiceCode};
+use crate::plan::{Action, Step, Target};
+use crate::remote::Fleet;
+use crate::zk::{Membership, ZooKeeper};
+
+/// The archive that a deploy sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    /// A file of ours that does not change while it is sent.
+    pub path: PathBuf,
+    pub bytes: u64,
+    pub sha256: String,
+    /// The one directory at the archive's top, when there is one.
+    pub root: Option<String>,
+}
+
+/// Carries out steps on real hosts and a real ensemble.
+#[derive(Debug)]
+pub struct Operator {
+    pub fleet: Arc<Fleet>,
+    pub settings: Arc<Settings>,
+    pub ensemble: Ensemble,
+    pub parcel: Option<Parcel>,
+    /// Kill what does not end by itself.
+    pub force: bool,
+    zookeeper: Mutex<Option<Arc<ZooKeeper>>>,
+    membership: Mutex<Option<(ServiceCode, Arc<Membership>)>>,
+}
+
+impl Operator {
+    pub fn new(fleet: Arc<Fleet>, settings: Arc<Settings>, ensemble: Ensemble) -> Self {
+        Self {
+            fleet,
+            settings,
+            ensemble,
+            parcel: None,
+            force: false,
+            zookeeper: Mutex::default(),
+            membership: Mutex::default(),
+        }
+    }
+
+    /// The session of this run, opened when first needed.
+    ///
+    /// # Errors
+    /// When no member serves; asking again tries again.
+    pub async fn zookeeper(&self) -> Result<Arc<ZooKeeper>, Failure> {
+        let mut session = self.zookeeper.lock().await;
+        if let Some(zookeeper) = session.as_ref().filter(|zookeeper| zookeeper.is_alive()) {
+            return Ok(Arc::clone(zookeeper));
+        }
+        let zookeeper = Arc::new(ZooKeeper::connect(&self.ensemble, self.settings.timeouts.zookeeper).await?);
+        *session = Some(Arc::clone(&zookeeper));
+        Ok(zookeeper)
+    }
+
+    /// The members of `code`, followed by one watch however many nodes are waited for.
+    pub(super) async fn membership(&self, code: &ServiceCode) -> Result<Arc<Membership>, Failure> {
+        let mut followed = self.membership.lock().await;
+        if let Some((followed_code, membership)) = followed.as_ref()
+            && followed_code == code
+            && membership.is_followed()
+        {
+            return Ok(Arc::clone(membership));
+        }
+        let membership = Arc::new(Membership::follow(self.zookeeper().await?, code).await?);
+        *followed = Some((code.clone(), Arc::clone(&membership)));
+        Ok(membership)
+    }
+
+    /// Ends the ZooKeeper session; the connections to hosts are the fleet's own.
+    pub async fn close(&self) {
+        drop(self.membership.lock().await.take());
+        if let Some(zookeeper) = self.zookeeper.lock().await.take() {
+            zookeeper.close().await;
+        }
+    }
+
+    async fn perform_one(
+        &self,
+        target: &Target,
+        action: &Action,
+        events: &Events,
+    ) -> Result<String, Failure> {
+        match (action, target) {
+            (Action::StageRelease { release, .. }, Target::Host(host)) => {
+                self.stage_release(host, release, events).await
+            }
+            (Action::SwitchRelease { release, .. }, Target::Host(host)) => {
+                self.switch_release(host, release).await
+            }
+            (Action::ConfigureMember { layout, myid, config }, _) => {
+                self.configure_member(layout, *myid, config.as_deref()).await
+            }
+            (Action::StartMember { layout }, _) => self.start_member(layout).await,
+            (Action::StopMember { layout }, _) => self.stop_member(layout).await,
+            (Action::CreateStructure, _) => self.create_structure().await,
+            (Action::CommitZnodes { changes, summary }, _) => {
+                self.zookeeper().await?.commit(changes).await?;
+                Ok(summary.join("; "))
+            }
+            _ => Err(Failure::failed(format!("{target}: {action} is no step of its own"))),
+        }
+    }
+}
+
+#[async_trait]
+impl Perform for Operator {
+    async fn perform(&self, step: &Step, events: &Events) -> Vec<StepResult> {
+        let start = Instant::now();
+        match (&step.action, &step.target) {
+            (Action::AwaitQuorum { members, quorum }, _) => self.await_quorum(members, *quorum, events).await,
+            (Action::StartNodes { code, zookeeper, nodes }, Target::Host(host)) => {
+                self.start_nodes(host, code, zookeeper, nodes, events).await
+            }
+            (Action::StopNodes { code, nodes }, Target::Host(host)) => {
+                self.stop_nodes(host, code, nodes, events).await
+            }
+            (action, target) => {
+                let outcome = match self.perform_one(target, action, events).await {
+                    Ok(detail) => Outcome::Done { detail },
+                    Err(failure) => Outcome::Failed { failure },
+                };
+                vec![StepResult::since(start, target.clone(), outcome)]
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::model::HostName;
+use crate::plan::{Action, Problem, Stage};
+
+/// Records the order of effects; fails, blocks or interrupts where it is told to.
+#[derive(Default)]
+struct Script {
+    log: Mutex<Vec<String>>,
+    fails: BTreeSet<String>,
+    blocks: BTreeSet<String>,
+    interrupts: BTreeMap<String, Stop>,
+    busy: AtomicUsize,
+    most_busy: AtomicUsize,
+}
+
+#[async_trait]
+impl Perform for Script {
+    async fn perform(&self, step: &Step, _: &Events) -> Vec<StepResult> {
+        let name = format!("{} {}", step.target, step.action);
+        self.most_busy.fetch_max(self.busy.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        self.log.lock().unwrap().push(name.clone());
+        tokio::task::yield_now().await;
+        if let Some(stop) = self.interrupts.get(&name) {
+            stop.gently.cancel();
+        }
+        if self.blocks.contains(&name) {
+            std::future::pending::<()>().await;
+        }
+        self.busy.fetch_sub(1, Ordering::SeqCst);
+        let outcome = if self.fails.contains(&name) {
+            Outcome::Failed { failure: Failure::failed("told to") }
+        } else {
+            Outcome::done("")
+        };
+        vec![StepResult::since(Instant::now(), step.target.clone(), outcome)]
+    }
+}
+
+fn host(name: &str) -> Target {
+    Target::Host(HostName::new(name))
+}
+
+fn stage(title: &'static str, hosts: &[&str]) -> Stage {
+    let action = |_: &str| match title {
+        "one" => Action::StageRelease { release: "r1".parse().unwrap(), bytes: 1 },
+        _ => Action::SwitchRelease { release: "r1".parse().unwrap(), from: None, adopts: vec![] },
+    };
+    Stage {
+        title,
+        steps: hosts.iter().map(|name| Step { target: host(name), action: action(name) }).collect(),
+    }
+}
+
+fn plan(stages: Vec<Stage>) -> Plan {
+    Plan { stages, ..Plan::new("test") }
+}
+
+async fn execute(plan: &Plan, script: &Script, concurrency: usize, stop: &Stop) -> RunReport {
+    let (events, _receiver) = Events::channel();
+    run(plan, script, &events, concurrency, stop).await
+}
+
+const STAGE_A: &str = "a send and unpack release r1 (1 B)";
+const SWITCH_A: &str = "a switch to release r1";
+const SWITCH_B: &str = "b switch to release r1";
+
+#[tokio::test]
+async fn a_stage_begins_when_the_one_before_it_is_through() {
+    let script = Script::default();
+    let report =
+        execute(&plan(vec![stage("one", &["a", "b"]), stage("two", &["a"])]), &script, 8, &Stop::default())
+            .await;
+    let log = script.log.lock().unwrap();
+    assert_eq!(log.last().unwrap(), SWITCH_A);
+    assert_eq!(report.results.len(), 3);
+}
+
+#[tokio::test]
+async fn one_failing_target_skips_its_own_later_steps_only() {
+    let script = Script { fails: BTreeSet::from([STAGE_A.to_owned()]), ..Script::default() };
+    let report = execute(
+        &plan(vec![stage("one", &["a", "b"]), stage("two", &["a", "b"])]),
+        &script,
+        8,
+        &Stop::default(),
+    )
+    .await;
+    assert!(!script.log.lock().unwrap().contains(&SWITCH_A.to_owned()));
+    assert!(script.log.lock().unwrap().contains(&SWITCH_B.to_owned()));
+    assert!(report.results.iter().any(|result| matches!(result.outcome, Outcome::Skipped { .. })));
+    assert!(!report.interrupted);
+}
+
+#[tokio::test]
+async fn a_target_that_the_plan_has_a_problem_with_is_not_touched() {
+    let script = Script::default();
+    let mut plan = plan(vec![stage("one", &["a"])]);
+    plan.problems.push(Problem { target: host("a"), failure: Failure::failed("dead") });
+    execute(&plan, &script, 8, &Stop::default()).await;
+    assert!(script.log.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn no_more_steps_run_at_once_than_allowed() {
+    let script = Script::default();
+    let hosts: Vec<String> = (0..20).map(|number| format!("h{number}")).collect();
+    let names: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    execute(&plan(vec![stage("one", &names)]), &script, 3, &Stop::default()).await;
+    assert_eq!(script.log.lock().unwrap().len(), 20);
+    assert_eq!(script.most_busy.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn the_first_interrupt_finishes_what_is_under_way_and_begins_nothing() {
+    let stop = Stop::default();
+    let script =
+        Script { interrupts: BTreeMap::from([(STAGE_A.to_owned(), stop.clone())]), ..Script::default() };
+    let report = execute(&plan(vec![stage("one", &["a"]), stage("two", &["a"])]), &script, 1, &stop).await;
+    assert_eq!(*script.log.lock().unwrap(), [STAGE_A]);
+    assert!(matches!(report.results[0].outcome, Outcome::Done { .. }));
+    assert!(
+        matches!(&report.results[1].outcome, Outcome::Skipped { reason } if reason.contains("interrupted"))
+    );
+    assert!(report.interrupted);
+}
+
+#[tokio::test]
+async fn the_second_interrupt_drops_what_is_under_way() {
+    let stop = Stop::default();
+    let script = Script { blocks: BTreeSet::from([STAGE_A.to_owned()]), ..Script::default() };
+    stop.at_once.cancel();
+    let report = execute(&plan(vec![stage("one", &["a"])]), &script, 1, &stop).await;
+    assert!(report.results[0].failure().unwrap().message.contains("cut short"));
+}

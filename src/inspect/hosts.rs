@@ -1,0 +1,292 @@
+//! What hosts say of themselves: the install, the ZooKeeper member, the memcached processes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::Inspected;
+use crate::error::Failure;
+use crate::model::{EnsembleMember, HostName, ReleaseId};
+use crate::remote::{Fleet, Script, scripts};
+
+/// Separates the arguments of one process in a line; no argument can contain it and be passed through a shell script.
+const ARGUMENT_SEPARATOR: char = '\u{1f}';
+
+/// Tells one running machine from every other, whatever it is called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MachineId(pub String);
+
+/// The install path of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallSeen {
+    pub install_path: String,
+    /// The login user.
+    pub user: String,
+    pub writable: bool,
+    /// As `uname -m` says.
+    pub architecture: String,
+    pub machine: Option<MachineId>,
+    pub current: Option<ReleaseId>,
+    /// Complete releases, whether in use or not.
+    pub releases: BTreeSet<ReleaseId>,
+    /// Entries that are no links into a release, as `arcus.sh` leaves them: `bin`, `lib`, `zookeeper/bin`, ….
+    pub plain_entries: Vec<String>,
+}
+
+/// A ZooKeeper member, seen from its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberSeen {
+    pub myid: Option<u32>,
+    /// Text of its `zoo.cfg`.
+    pub config: Option<String>,
+    /// The server that runs with this `zoo.cfg`.
+    pub pid: Option<u32>,
+    /// `zkServer.sh` is there.
+    pub installed: bool,
+    /// A Java runtime is to be found.
+    pub java: bool,
+}
+
+/// Where to look for a member's files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberPlace {
+    pub member: EnsembleMember,
+    pub conf_dir: String,
+    pub data_dir: String,
+}
+
+/// A process called `memcached`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeProcess {
+    pub pid: u32,
+    /// In clock ticks since boot.
+    pub started: u64,
+    /// The TCP port its arguments name; `None` when it serves a local socket.
+    pub port: Option<NonZeroU16>,
+    /// It is a cache node (`-z`) of this install, so it may be signalled.
+    pub ours: bool,
+    pub exe: String,
+    pub argv: Vec<String>,
+}
+
+impl NodeProcess {
+    pub fn command_line(&self) -> String {
+        self.argv.join(" ")
+    }
+}
+
+/// Looks at the install path of every host.
+pub async fn inspect_installs(
+    fleet: &Fleet,
+    hosts: &[HostName],
+    install_path: &str,
+    limit: Duration,
+) -> Vec<(HostName, Inspected<InstallSeen>)> {
+    let script = Script::new("look at the install path", scripts::INSTALL).arg(install_path);
+    let answers = ask_all(fleet, hosts, |_| script.clone(), limit).await;
+    let read = |(host, answer): (HostName, Inspected<String>)| {
+        let seen = answer.and_then(|text| {
+            read_install(&text, install_path).ok_or_else(|| unreadable(&host, "its install path", &text))
+        });
+        (host, seen)
+    };
+    answers.into_iter().map(read).collect()
+}
+
+/// Looks at the files and the process of every member.
+pub async fn inspect_members(
+    fleet: &Fleet,
+    places: &[MemberPlace],
+    install_path: &str,
+    limit: Duration,
+) -> Vec<Inspected<MemberSeen>> {
+    join_all(places.iter().map(|place| async move {
+        let script = Script::new("look at its ZooKeeper server", scripts::MEMBER)
+            .arg(install_path)
+            .arg(&place.conf_dir)
+            .arg(&place.data_dir);
+        let host = &place.member.host;
+        let text = fleet.host(host).await?.check(&script, limit).await?;
+        read_member(&text).ok_or_else(|| unreadable(host, "its ZooKeeper server", &text))
+    }))
+    .await
+}
+
+/// Looks at the memcached processes of every host.
+pub async fn inspect_processes(
+    fleet: &Fleet,
+    hosts: &[HostName],
+    install_path: &str,
+    limit: Duration,
+) -> BTreeMap<HostName, Inspected<Vec<NodeProcess>>> {
+    let script = Script::new("look at its memcached processes", scripts::PROCESSES);
+    let answers = ask_all(fleet, hosts, |_| script.clone(), limit).await;
+    answers
+        .into_iter()
+        .map(|(host, answer)| (host, answer.map(|text| read_processes(&text, install_path))))
+        .collect()
+}
+
+async fn ask_all(
+    fleet: &Fleet,
+    hosts: &[HostName],
+    script: impl Fn(&HostName) -> Script,
+    limit: Duration,
+) -> Vec<(HostName, Inspected<String>)> {
+    join_all(hosts.iter().map(|host| {
+        let script = script(host);
+        async move {
+            let answer = async { fleet.host(host).await?.check(&script, limit).await }.await;
+            (host.clone(), answer)
+        }
+    }))
+    .await
+}
+
+fn unreadable(host: &HostName, what: &str, text: &str) -> Failure {
+    Failure::failed(format!("{host}: cannot make out {what}"))
+        .cause(format!("it answered {:?}", text.chars().take(200).collect::<String>()))
+        .hint(
+            "something on the host writes to the output of non-interactive shells, perhaps its shell profile",
+        )
+}
+
+/// `key value` lines; a key may come several times.
+fn values<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter_map(move |line| line.strip_prefix(key)?.strip_prefix(' ')).map(str::trim_end)
+}
+
+fn value<'a>(text: &'a str, key: &'a str) -> Option<&'a str> {
+    values(text, key).next().filter(|value| !value.is_empty())
+}
+
+fn read_install(text: &str, install_path: &str) -> Option<InstallSeen> {
+    Some(InstallSeen {
+        install_path: install_path.to_owned(),
+        user: value(text, "user")?.to_owned(),
+        writable: value(text, "writable")? == "yes",
+        architecture: value(text, "architecture")?.to_owned(),
+        machine: value(text, "machine").map(|id| MachineId(id.to_owned())),
+        current: value(text, "current").and_then(|name| name.parse().ok()),
+        releases: values(text, "release").filter_map(|name| name.parse().ok()).collect(),
+        plain_entries: values(text, "plain").map(str::to_owned).collect(),
+    })
+}
+
+fn read_member(text: &str) -> Option<MemberSeen> {
+    let (head, config) = text.split_once("config\n")?;
+    Some(MemberSeen {
+        myid: value(head, "myid").and_then(|id| id.parse().ok()),
+        config: (value(head, "configured")? == "yes").then(|| config.to_owned()),
+        pid: value(head, "pid").and_then(|pid| pid.parse().ok()),
+        installed: value(head, "installed")? == "yes",
+        java: value(head, "java")? == "yes",
+    })
+}
+
+fn read_processes(text: &str, install_path: &str) -> Vec<NodeProcess> {
+    text.lines().filter_map(|line| read_process(line, install_path)).collect()
+}
+
+fn read_process(line: &str, install_path: &str) -> Option<NodeProcess> {
+    let mut fields = line.splitn(4, '\t');
+    let pid = fields.next()?.parse().ok()?;
+    let started = fields.next()?.parse().ok()?;
+    let exe = fields.next()?.to_owned();
+    let argv: Vec<String> = fields
+        .next()?
+        .trim_end_matches(ARGUMENT_SEPARATOR)
+        .split(ARGUMENT_SEPARATOR)
+        .map(str::to_owned)
+        .collect();
+    let below_install =
+        |path: &str| path.strip_prefix(install_path).is_some_and(|rest| rest.starts_with('/'));
+    let ours = option(&argv, 'z').is_some()
+        && (below_install(&exe) || argv.first().is_some_and(|name| below_install(name)));
+    let port = match (option(&argv, 's'), option(&argv, 'p')) {
+        (Some(_), _) => None,
+        (None, Some(port)) => port.parse().ok(),
+        (None, None) => NonZeroU16::new(11211),
+    };
+    Some(NodeProcess { pid, started, port, ours, exe, argv })
+}
+
+/// The value of a one-letter option, attached (`-p11211`) or not (`-p 11211`); the last one counts, as for getopt.
+fn option(argv: &[String], letter: char) -> Option<&str> {
+    /// Options of arcus-memcached that take a value (its getopt string); the others are flags.
+    const WITH_VALUE: &str = "aUpslumcRPfntDbLBEeIXzogCO";
+    const FLAGS: &str = "khidrvMSqVL";
+    let mut found = None;
+    let mut words = argv.iter().skip(1);
+    while let Some(word) = words.next() {
+        let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) else { continue };
+        for (position, current) in letters.char_indices() {
+            if FLAGS.contains(current) {
+                continue;
+            }
+            if !WITH_VALUE.contains(current) {
+                break;
+            }
+            let attached = &letters[position + current.len_utf8()..];
+            let value = if attached.is_empty() { words.next().map(String::as_str) } else { Some(attached) };
+            if current == letter {
+                found = value;
+            }
+            break;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(exe: &str, argv: &[&str]) -> String {
+        format!("42\t9001\t{exe}\t{}", argv.join("\u{1f}") + "\u{1f}")
+    }
+
+    fn port(argv: &[&str]) -> Option<u16> {
+        read_process(&line("/opt/arcus/bin/memcached", argv), "/opt/arcus").unwrap().port.map(NonZeroU16::get)
+    }
+
+    #[test]
+    fn the_port_is_read_as_getopt_reads_it() {
+        assert_eq!(port(&["memcached", "-d", "-v", "-r", "-R5", "-p", "11212", "-c", "1000"]), Some(11212));
+        assert_eq!(port(&["memcached", "-dvp11213"]), Some(11213));
+        assert_eq!(port(&["memcached", "-D:", "-b", "8192"]), Some(11211));
+        assert_eq!(port(&["memcached", "-p", "1", "-p", "2"]), Some(2));
+        assert_eq!(port(&["memcached", "-s", "/tmp/x.sock"]), None);
+        assert_eq!(port(&["memcached", "-z", "-p", "-p", "5"]), Some(5));
+    }
+
+    #[test]
+    fn only_cache_nodes_of_this_install_are_ours() {
+        let ours = |exe: &str, argv: &[&str]| read_process(&line(exe, argv), "/opt/arcus").unwrap().ours;
+        assert!(ours("/opt/arcus/releases/1a/bin/memcached", &["/opt/arcus/bin/memcached", "-z", "zk:2181"]));
+        assert!(ours("/opt/arcus/bin/memcached (deleted)", &["/opt/arcus/bin/memcached", "-z", "zk:2181"]));
+        assert!(!ours("/usr/bin/memcached", &["memcached", "-p", "11211"]));
+        assert!(!ours("/opt/arcus/bin/memcached", &["/opt/arcus/bin/memcached", "-p", "11211"]));
+        assert!(!ours("/opt/arcus-old/bin/memcached", &["/opt/arcus-old/bin/memcached", "-z", "zk:2181"]));
+    }
+
+    #[test]
+    fn an_install_is_read_from_its_lines() {
+        let text = "user root\nwritable yes\narchitecture x86_64\nmachine m b h\ncurrent ab12\nrelease ab12\nrelease cd34\nplain bin\n";
+        let seen = read_install(text, "/opt/arcus").unwrap();
+        assert_eq!(seen.current.unwrap().as_str(), "ab12");
+        assert_eq!(seen.releases.len(), 2);
+        assert_eq!(seen.plain_entries, ["bin"]);
+    }
+
+    #[test]
+    fn a_member_is_read_with_its_config_whole() {
+        let text =
+            "myid 3\nconfigured yes\npid \ninstalled yes\njava no\nconfig\ntickTime=2000\nserver.1=a:1:2\n";
+        let seen = read_member(text).unwrap();
+        assert_eq!((seen.myid, seen.pid, seen.java), (Some(3), None, false));
+        assert_eq!(seen.config.as_deref(), Some("tickTime=2000\nserver.1=a:1:2\n"));
+    }
+}

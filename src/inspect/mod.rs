@@ -1,0 +1,22 @@
+//! Looking: read-only questions to hosts and ZooKeeper, answered as plain data for `plan`.
+//!
+//! Boundary: changes nothing anywhere. Every host is asked at once; what one host answers, or that it does not, never
+//! keeps another from being asked.
+
+mod clouds;
+mod hosts;
+mod tree;
+
+pub use clouds::{
+    CloudReport, CloudStatus, NodeLabel, RegisteredNode, members_of, registered_cloud, report_cloud,
+};
+pub use hosts::{
+    InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, inspect_installs, inspect_members,
+    inspect_processes,
+};
+pub use tree::{ArcusTree, Mapping, RegisteredCode};
+
+use crate::error::Failure;
+
+/// What a host answered, or why it did not.
+pub type Inspected<T> = Result<T, Failure>;

@@ -1,0 +1,93 @@
+//! The `/arcus` tree as it stands, read in a few rounds of questions however many codes and nodes there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Failure;
+use crate::model::znode;
+use crate::zk::ZooKeeper;
+
+/// What is registered and who is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArcusTree {
+    /// Those of [`znode::STRUCTURE`] that exist.
+    pub structure: BTreeSet<String>,
+    /// Children of `cache_list`.
+    pub codes: BTreeMap<String, RegisteredCode>,
+    /// Children of `client_list`, each with the clients that are connected.
+    pub clients: BTreeMap<String, Vec<String>>,
+    /// Children of `cache_server_mapping`: `ip:port`, but `host:port` and a bare `ip` are found too.
+    pub mappings: BTreeMap<String, Mapping>,
+    /// Codes of the replication root, which clients prefer.
+    pub replication_codes: BTreeSet<String>,
+}
+
+/// One child of `cache_list`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegisteredCode {
+    /// Whatever the tool that registered it wrote there.
+    pub data: Vec<u8>,
+    pub version: i32,
+    /// Names of the ephemeral znodes below it, as they are.
+    pub members: Vec<String>,
+}
+
+/// One child of `cache_server_mapping`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mapping {
+    pub data: Vec<u8>,
+    pub version: i32,
+    /// The service codes below it; a cache node starts only if there is exactly one.
+    pub codes: Vec<String>,
+}
+
+impl ArcusTree {
+    /// Reads the tree.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer.
+    pub async fn read(zookeeper: &ZooKeeper) -> Result<Self, Failure> {
+        zookeeper.sync().await?;
+        let structure: Vec<String> = znode::STRUCTURE.iter().map(ToString::to_string).collect();
+        let (present, codes, client_codes, mappings, replication_codes) = tokio::try_join!(
+            zookeeper.existing(&structure),
+            zookeeper.children(znode::CACHE_LIST),
+            zookeeper.children(znode::CLIENT_LIST),
+            zookeeper.children(znode::CACHE_SERVER_MAPPING),
+            zookeeper.children(znode::REPLICATION_CACHE_LIST),
+        )?;
+        let below = |parent: &str, names: Option<Vec<String>>| -> Vec<String> {
+            names.unwrap_or_default().into_iter().map(|name| format!("{parent}/{name}")).collect()
+        };
+        let code_paths = below(znode::CACHE_LIST, codes);
+        let mapping_paths = below(znode::CACHE_SERVER_MAPPING, mappings);
+        let client_paths = below(znode::CLIENT_LIST, client_codes);
+        let with_data: Vec<String> = code_paths.iter().chain(&mapping_paths).cloned().collect();
+        let (mut data, mut children, clients) = tokio::try_join!(
+            zookeeper.data_of_all(&with_data),
+            zookeeper.children_of_all(&with_data),
+            zookeeper.children_of_all(&client_paths),
+        )?;
+        let mut tree = Self {
+            structure: present.into_iter().collect(),
+            clients: clients.into_iter().map(|(path, clients)| (name_of(&path), clients)).collect(),
+            replication_codes: replication_codes.unwrap_or_default().into_iter().collect(),
+            ..Self::default()
+        };
+        // What vanished between two rounds is left out: it is gone.
+        for path in code_paths {
+            if let (Some((data, version)), Some(members)) = (data.remove(&path), children.remove(&path)) {
+                tree.codes.insert(name_of(&path), RegisteredCode { data, version, members });
+            }
+        }
+        for path in mapping_paths {
+            if let (Some((data, version)), Some(codes)) = (data.remove(&path), children.remove(&path)) {
+                tree.mappings.insert(name_of(&path), Mapping { data, version, codes });
+            }
+        }
+        Ok(tree)
+    }
+}
+
+fn name_of(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
+}

@@ -1,0 +1,127 @@
+//! Deciding: what is wanted and what was seen go in, the exact steps come out.
+//!
+//! Boundary: pure. No async, clock, environment, file, host or ZooKeeper; the same input gives the same plan, and
+//! planning again after a plan was carried out gives no steps. Executing a plan leaves no choice open.
+
+mod action;
+mod deploy;
+mod ensemble;
+mod nodes;
+mod register;
+mod structure;
+mod zoo_cfg;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::Failure;
+use crate::model::{EnsembleMember, HostName, NodeAddr};
+
+pub use action::{Action, MemberLayout, NodeLaunch, NodeStop, human_bytes};
+pub use deploy::{PackageFacts, deploy};
+pub use ensemble::{EnsembleWish, MemberDirs, Members, init, layouts, restart, start_members, stop_members};
+pub use nodes::{NodesSeen, Selection, start_nodes, stop_nodes};
+pub use register::{register, unregister};
+pub use structure::create_structure;
+
+/// What a step is about, and what a failure is filed under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    Host(HostName),
+    Member(EnsembleMember),
+    Node(NodeAddr),
+    /// The znodes, as a whole.
+    Tree,
+    /// The ensemble, as a whole.
+    Ensemble,
+}
+
+/// One thing to do. A step of a target waits for the earlier stages and is skipped when the target failed there.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    pub target: Target,
+    pub action: Action,
+}
+
+/// Steps that may run at the same time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stage {
+    pub title: &'static str,
+    pub steps: Vec<Step>,
+}
+
+/// Something that is as it should be already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Holding {
+    pub target: Target,
+    pub fact: String,
+}
+
+/// Something that keeps a target out of the plan; the others go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    pub target: Target,
+    pub failure: Failure,
+}
+
+/// Everything a command is going to do, and what it found that needs no doing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// `deploy`, `zookeeper init`, …
+    pub command: &'static str,
+    pub stages: Vec<Stage>,
+    pub holds: Vec<Holding>,
+    pub problems: Vec<Problem>,
+    /// What the operator should know, though nothing is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    pub fn new(command: &'static str) -> Self {
+        Self { command, stages: Vec::new(), holds: Vec::new(), problems: Vec::new(), notes: Vec::new() }
+    }
+
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.stages.iter().flat_map(|stage| &stage.steps)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    fn hold(&mut self, target: Target, fact: impl Into<String>) {
+        self.holds.push(Holding { target, fact: fact.into() });
+    }
+
+    fn problem(&mut self, target: Target, failure: Failure) {
+        self.problems.push(Problem { target, failure });
+    }
+
+    /// Appends a stage, unless it has no steps.
+    fn stage(&mut self, title: &'static str, steps: Vec<Step>) {
+        if !steps.is_empty() {
+            self.stages.push(Stage { title, steps });
+        }
+    }
+}
+
+impl Step {
+    fn new(target: Target, action: Action) -> Self {
+        Self { target, action }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => write!(out, "{host}"),
+            Self::Member(member) => write!(out, "{member}"),
+            Self::Node(node) => write!(out, "{node}"),
+            Self::Tree => out.write_str("znodes"),
+            Self::Ensemble => out.write_str("ensemble"),
+        }
+    }
+}

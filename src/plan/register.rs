@@ -1,0 +1,311 @@
+//! Entering a cloud in ZooKeeper, changing it there, and taking it out: the znodes are those of `arcus.sh`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::{Action, Plan, Step, Target};
+use crate::error::{Failure, Failures};
+use crate::inspect::ArcusTree;
+use crate::model::{Cloud, NodeAddr, NodeSpec, ServiceCode, ZnodeChange, znode};
+
+/// Keys that registering adds to the document, as `arcus.sh` does.
+const CREATED: &str = "created";
+const MODIFIED: &str = "modified";
+
+/// Plans to make the tree say what `cloud` says, in one transaction. `now` is written as the time of the change.
+///
+/// # Errors
+/// Every reason not to: a code under the other root, an address that another code has, a node to remove that is online.
+pub fn register(cloud: &Cloud, tree: &ArcusTree, now: &str) -> Result<Plan, Failures> {
+    let mut plan = Plan::new("memcached register");
+    let mut failures = Vec::new();
+    refuse_missing_structure(tree, &mut failures);
+    refuse_replicated(&cloud.code, tree, &mut failures);
+    for node in &cloud.nodes {
+        refuse_foreign(&cloud.code, node, tree, &mut failures);
+    }
+    let removed = removed_mappings(cloud, tree);
+    refuse_online(&cloud.code, &removed, tree, &mut failures);
+    Failures::none_of(failures)?;
+
+    let mut changes = Vec::new();
+    let mut summary = Vec::new();
+    change_code(cloud, tree, now, &mut changes, &mut summary);
+    for node in &cloud.nodes {
+        change_mapping(&cloud.code, node, tree, &mut changes, &mut summary);
+    }
+    for name in &removed {
+        remove_mapping(&cloud.code, name, tree, &mut changes);
+        summary.push(format!("remove node {name}"));
+    }
+    if changes.is_empty() {
+        plan.hold(
+            Target::Tree,
+            format!("{} is registered with these {} node(s)", cloud.code, cloud.nodes.len()),
+        );
+        return Ok(plan);
+    }
+    add_code_check(&cloud.code, tree, &mut changes);
+    plan.stage("Register", vec![Step::new(Target::Tree, Action::CommitZnodes { changes, summary })]);
+    Ok(plan)
+}
+
+/// Plans to take `code` out of the tree, in one transaction.
+///
+/// # Errors
+/// When nodes of it are online or clients are connected; names them.
+pub fn unregister(code: &ServiceCode, tree: &ArcusTree) -> Result<Plan, Failures> {
+    let mut plan = Plan::new("memcached unregister");
+    let mut failures = Vec::new();
+    let registered = tree.codes.get(code.as_str());
+    let online = registered.map(|registered| registered.members.as_slice()).unwrap_or_default();
+    if !online.is_empty() {
+        failures.push(
+            Failure::refused(format!("{code}: {} node(s) are online", online.len()))
+                .cause(online.join(", "))
+                .hint(format!("stop them first: arcusctl memcached stop {code}")),
+        );
+    }
+    let clients = tree.clients.get(code.as_str()).map(Vec::as_slice).unwrap_or_default();
+    if !clients.is_empty() {
+        failures.push(
+            Failure::refused(format!("{code}: {} client(s) are connected", clients.len()))
+                .cause(first_few(clients))
+                .hint("stop the applications first, or wait until their sessions have expired"),
+        );
+    }
+    Failures::none_of(failures)?;
+    let mut changes = Vec::new();
+    let mut summary = Vec::new();
+    for name in mappings_of(code, tree) {
+        remove_mapping(code, &name, tree, &mut changes);
+        summary.push(format!("remove node {name}"));
+    }
+    if tree.clients.contains_key(code.as_str()) {
+        changes.push(ZnodeChange::Delete { path: znode::client_list(code) });
+    }
+    if registered.is_some() {
+        changes.push(ZnodeChange::Delete { path: znode::cache_list(code) });
+        summary.push(format!("remove service code {code}"));
+    }
+    if changes.is_empty() {
+        plan.hold(Target::Tree, format!("{code} is not registered"));
+    } else {
+        plan.stage("Unregister", vec![Step::new(Target::Tree, Action::CommitZnodes { changes, summary })]);
+    }
+    Ok(plan)
+}
+
+fn refuse_missing_structure(tree: &ArcusTree, failures: &mut Vec<Failure>) {
+    let missing: Vec<&str> =
+        znode::STRUCTURE.iter().filter(|path| !tree.structure.contains(**path)).copied().collect();
+    if !missing.is_empty() {
+        failures.push(
+            Failure::refused("the base znodes of Arcus are missing")
+                .cause(missing.join(", "))
+                .hint("set the ensemble up first: arcusctl zookeeper init"),
+        );
+    }
+}
+
+fn refuse_replicated(code: &ServiceCode, tree: &ArcusTree, failures: &mut Vec<Failure>) {
+    if tree.replication_codes.contains(code.as_str()) {
+        failures.push(
+            Failure::refused(format!("service code {code} exists under {}", znode::REPLICATION_CACHE_LIST))
+                .cause("clients look there first and would never see this cloud")
+                .hint(
+                    "choose another service code, or remove the replicated cloud with the tool that made it",
+                ),
+        );
+    }
+}
+
+fn refuse_foreign(code: &ServiceCode, node: &NodeSpec, tree: &ArcusTree, failures: &mut Vec<Failure>) {
+    let mapping = tree.mappings.get(&node.addr.to_string());
+    let mapped =
+        mapping.into_iter().flat_map(|mapping| &mapping.codes).filter(|owner| *owner != code.as_str());
+    let online = tree.codes.iter().filter(|(owner, registered)| {
+        owner.as_str() != code.as_str()
+            && registered
+                .members
+                .iter()
+                .any(|name| NodeAddr::from_ephemeral_name(name).as_ref() == Ok(&node.addr))
+    });
+    let owners: BTreeSet<&str> =
+        mapped.map(String::as_str).chain(online.map(|(owner, _)| owner.as_str())).collect();
+    for owner in owners {
+        failures.push(
+            Failure::refused(format!("{} belongs to service code {owner}", node.addr))
+                .cause("a cache node that finds two service codes for its address refuses to start")
+                .hint(format!("take it out of {owner} first, or give this node another port")),
+        );
+    }
+}
+
+fn refuse_online(code: &ServiceCode, removed: &[String], tree: &ArcusTree, failures: &mut Vec<Failure>) {
+    let Some(registered) = tree.codes.get(code.as_str()) else { return };
+    let online: BTreeSet<String> = registered
+        .members
+        .iter()
+        .filter_map(|name| NodeAddr::from_ephemeral_name(name).ok())
+        .map(|addr| addr.to_string())
+        .collect();
+    let live: Vec<&str> = removed.iter().filter(|name| online.contains(*name)).map(String::as_str).collect();
+    if !live.is_empty() {
+        failures.push(
+            Failure::refused(format!(
+                "{code}: {} node(s) that the document no longer has are online",
+                live.len()
+            ))
+            .cause(live.join(", "))
+            .hint(format!("stop them first: arcusctl memcached stop {code} {}", live.join(" "))),
+        );
+    }
+}
+
+/// The znode of the code itself is written in place: were it deleted and created, every live node would leave.
+fn change_code(
+    cloud: &Cloud,
+    tree: &ArcusTree,
+    now: &str,
+    changes: &mut Vec<ZnodeChange>,
+    summary: &mut Vec<String>,
+) {
+    let code = &cloud.code;
+    match tree.codes.get(code.as_str()) {
+        None => {
+            let data = document(cloud, Value::from(now), Value::Null);
+            changes.push(ZnodeChange::Create { path: znode::cache_list(code), data });
+            summary.push(format!("add service code {code}"));
+        }
+        Some(registered) => {
+            let before = serde_json::from_slice::<Map<String, Value>>(&registered.data).ok();
+            if !before.as_ref().is_some_and(|before| same_document(before, &cloud.document)) {
+                let created = before.and_then(|mut before| before.remove(CREATED)).unwrap_or(Value::Null);
+                changes.push(ZnodeChange::SetData {
+                    path: znode::cache_list(code),
+                    data: document(cloud, created, Value::from(now)),
+                    version: registered.version,
+                });
+                summary.push(format!("change service code {code}"));
+            }
+        }
+    }
+    if !tree.clients.contains_key(code.as_str()) {
+        changes.push(ZnodeChange::Create { path: znode::client_list(code), data: String::new() });
+    }
+}
+
+fn change_mapping(
+    code: &ServiceCode,
+    node: &NodeSpec,
+    tree: &ArcusTree,
+    changes: &mut Vec<ZnodeChange>,
+    summary: &mut Vec<String>,
+) {
+    let path = znode::mapping(node.addr);
+    let data = Value::Object(node.config.clone()).to_string();
+    let child = ZnodeChange::Create { path: format!("{path}/{code}"), data: String::new() };
+    match tree.mappings.get(&node.addr.to_string()) {
+        None => {
+            changes.push(ZnodeChange::Create { path, data });
+            changes.push(child);
+            summary.push(format!("add node {}", node.addr));
+        }
+        Some(mapping) => {
+            let before = serde_json::from_slice::<Map<String, Value>>(&mapping.data).ok();
+            if before.as_ref() != Some(&node.config) {
+                changes.push(ZnodeChange::SetData { path, data, version: mapping.version });
+                summary.push(format!("change node {}", node.addr));
+            }
+            if mapping.codes.is_empty() {
+                changes.push(child);
+                summary.push(format!("add node {}", node.addr));
+            }
+        }
+    }
+}
+
+fn remove_mapping(code: &ServiceCode, name: &str, tree: &ArcusTree, changes: &mut Vec<ZnodeChange>) {
+    let path = format!("{}/{name}", znode::CACHE_SERVER_MAPPING);
+    let Some(mapping) = tree.mappings.get(name) else { return };
+    changes.extend(
+        mapping
+            .codes
+            .iter()
+            .filter(|child| names_code(child, code))
+            .map(|child| ZnodeChange::Delete { path: format!("{path}/{child}") }),
+    );
+    if mapping.codes.iter().all(|child| names_code(child, code)) {
+        changes.push(ZnodeChange::Delete { path });
+    }
+}
+
+/// Whoever changed the code since it was read changed what this plan was made from.
+fn add_code_check(code: &ServiceCode, tree: &ArcusTree, changes: &mut Vec<ZnodeChange>) {
+    let path = znode::cache_list(code);
+    let written = changes.iter().any(|change| {
+        matches!(change, ZnodeChange::SetData { path: other, .. } | ZnodeChange::Create { path: other, .. } if *other == path)
+    });
+    if let Some(registered) = tree.codes.get(code.as_str())
+        && !written
+    {
+        changes.insert(0, ZnodeChange::Check { path, version: registered.version });
+    }
+}
+
+/// Mappings of the code that no node of the document accounts for.
+fn removed_mappings(cloud: &Cloud, tree: &ArcusTree) -> Vec<String> {
+    let kept: BTreeSet<String> = cloud
+        .nodes
+        .iter()
+        .flat_map(|node| {
+            let addr = node.addr;
+            [addr.to_string(), format!("{}:{}", node.hostname, addr.port), addr.ip.to_string()]
+        })
+        .collect();
+    mappings_of(&cloud.code, tree).into_iter().filter(|name| !kept.contains(name)).collect()
+}
+
+fn mappings_of(code: &ServiceCode, tree: &ArcusTree) -> Vec<String> {
+    tree.mappings
+        .iter()
+        .filter(|(_, mapping)| mapping.codes.iter().any(|child| names_code(child, code)))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+/// A mapping's child is the service code, or `<code>^<group>^…` as the replicating edition writes it.
+fn names_code(child: &str, code: &ServiceCode) -> bool {
+    child.split('^').next() == Some(code.as_str())
+}
+
+fn same_document(registered: &Map<String, Value>, wanted: &Map<String, Value>) -> bool {
+    comparable(registered) == comparable(wanted)
+}
+
+fn comparable(document: &Map<String, Value>) -> BTreeMap<&String, &Value> {
+    document.iter().filter(|(key, _)| !matches!(key.as_str(), CREATED | MODIFIED | "$schema")).collect()
+}
+
+fn document(cloud: &Cloud, created: Value, modified: Value) -> String {
+    let mut document = cloud.document.clone();
+    document.remove("$schema");
+    document.insert(CREATED.to_owned(), created);
+    document.insert(MODIFIED.to_owned(), modified);
+    Value::Object(document).to_string()
+}
+
+fn first_few(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(SHOWN) {
+        Some(more) if more > 0 => format!("{shown} and {more} more"),
+        _ => shown,
+    }
+}
+
+#[cfg(test)]
+#[path = "register_tests.rs"]
+mod tests;

@@ -1,0 +1,58 @@
+//! The machine that `arcusctl` itself runs on: the same scripts, without ssh.
+
+use std::process::Stdio;
+
+use async_trait::async_trait;
+use tokio::process::Command;
+
+use super::process::shell_status;
+use super::{Process, Remote, Script};
+use crate::error::Failure;
+use crate::model::HostName;
+
+#[derive(Debug)]
+pub(super) struct LocalHost {
+    pub(super) host: HostName,
+}
+
+#[async_trait]
+impl Remote for LocalHost {
+    fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    async fn spawn(&self, script: &Script) -> Result<Process, Failure> {
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(script.text)
+            .arg("sh")
+            .args(&script.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A Ctrl-C at the terminal goes to the whole foreground group; the script must be able to finish its step.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| Failure::failed(format!("{}: cannot start sh", self.host)).cause(error))?;
+        let missing = || Failure::failed(format!("{}: sh started without its pipes", self.host));
+        let stdin = child.stdin.take().ok_or_else(missing)?;
+        let stdout = child.stdout.take().ok_or_else(missing)?;
+        let stderr = child.stderr.take().ok_or_else(missing)?;
+        let host = self.host.clone();
+        let exit = Box::pin(async move {
+            let status = child.wait().await;
+            let status =
+                status.map_err(|error| Failure::failed(format!("{host}: lost sight of sh")).cause(error))?;
+            shell_status(status).ok_or_else(|| Failure::failed(format!("{host}: sh ended without a status")))
+        });
+        Ok(Process {
+            host: self.host.clone(),
+            stdin: Some(Box::pin(stdin)),
+            stdout: Some(Box::pin(stdout)),
+            stderr: Box::pin(stderr),
+            exit,
+        })
+    }
+
+    async fn close(&self) {}
+}

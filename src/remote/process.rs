@@ -1,0 +1,69 @@
+//! A script that is running on a host.
+
+use std::fmt;
+use std::pin::Pin;
+use std::process::ExitStatus;
+
+use futures::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::Output;
+use crate::error::Failure;
+use crate::model::HostName;
+
+type Sink = Pin<Box<dyn AsyncWrite + Send>>;
+type Source = Pin<Box<dyn AsyncRead + Send>>;
+
+/// A running script. Dropping it closes its input, which every script of ours takes as the order to end.
+pub struct Process {
+    pub(super) host: HostName,
+    pub stdin: Option<Sink>,
+    pub stdout: Option<Source>,
+    pub(super) stderr: Source,
+    pub(super) exit: BoxFuture<'static, Result<i32, Failure>>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Process").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+impl Process {
+    /// Closes the input, reads both outputs to their end and waits for the exit status.
+    ///
+    /// # Errors
+    /// When the connection is lost before the script ends.
+    pub async fn finish(mut self) -> Result<Output, Failure> {
+        if let Some(mut stdin) = self.stdin.take() {
+            // The script may have ended without reading; its status says why, a broken pipe would not.
+            let _closed = stdin.shutdown().await;
+        }
+        let mut stdout = Vec::new();
+        let mut stderr = Vec::new();
+        let read_stdout = async {
+            match self.stdout.as_mut() {
+                Some(source) => source.read_to_end(&mut stdout).await,
+                None => Ok(0),
+            }
+        };
+        let (one, other) = tokio::join!(read_stdout, self.stderr.read_to_end(&mut stderr));
+        let lost = |error: std::io::Error| {
+            Failure::unreachable(format!("{}: the connection was lost", self.host)).cause(error)
+        };
+        one.map_err(lost)?;
+        other.map_err(lost)?;
+        let status = self.exit.await?;
+        Ok(Output {
+            status,
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
+    }
+}
+
+/// The status as a shell would report it: signal n is 128 + n.
+pub(super) fn shell_status(status: ExitStatus) -> Option<i32> {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal))
+}

@@ -1,0 +1,47 @@
+//! The constant shell scripts. POSIX sh and coreutils only, but where a ZooKeeper server is started: that needs bash.
+//!
+//! Each stands in a file of its own, which says at its head what its parameters are and what it prints.
+
+/// Describes the install path.
+pub const INSTALL: &str = include_str!("scripts/install.sh");
+/// Receives, verifies and unpacks a release.
+pub const STAGE: &str = include_str!("scripts/stage.sh");
+/// Makes a staged release the current one.
+pub const SWITCH: &str = include_str!("scripts/switch.sh");
+/// Describes a ZooKeeper member.
+pub const MEMBER: &str = include_str!("scripts/member.sh");
+/// Writes a member's `myid` and `zoo.cfg`.
+pub const CONFIGURE_MEMBER: &str = include_str!("scripts/configure_member.sh");
+/// Starts a member.
+pub const START_MEMBER: &str = include_str!("scripts/start_member.sh");
+/// Stops a member and waits for its end.
+pub const STOP_MEMBER: &str = include_str!("scripts/stop_member.sh");
+/// Prints the end of a member's log.
+pub const MEMBER_LOG: &str = include_str!("scripts/member_log.sh");
+/// Lists the memcached processes.
+pub const PROCESSES: &str = include_str!("scripts/processes.sh");
+/// Starts cache nodes and reports what becomes of them.
+pub const START_NODES: &str = include_str!("scripts/start_nodes.sh");
+/// Prints why a cache node may have failed.
+pub const NODE_LOG: &str = include_str!("scripts/node_log.sh");
+/// Signals cache nodes and waits for their end.
+pub const STOP_NODES: &str = include_str!("scripts/stop_nodes.sh");
+
+/// What to do about an error that a script's tools are known to print.
+pub(super) fn hint(stderr: &str) -> Option<&'static str> {
+    const KNOWN: [(&str, &str); 6] = [
+        ("No space left on device", "free space on that host, or set install_path to a larger file system"),
+        ("Disk quota exceeded", "free space on that host, or have the login user's quota raised"),
+        ("Read-only file system", "remount the file system writable, or set install_path elsewhere"),
+        (
+            "Permission denied",
+            "log in as a user who may do this ([ssh] user), or change the owner of the path",
+        ),
+        ("Operation not permitted", "log in as root, or as the user that cache nodes run as"),
+        (
+            "not found",
+            "install what is missing on that host; arcusctl needs sh, tar, gzip and coreutils there",
+        ),
+    ];
+    KNOWN.iter().find(|(words, _)| stderr.contains(words)).map(|(_, hint)| *hint)
+}

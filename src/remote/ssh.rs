@@ -1,0 +1,264 @@
+//! A host over OpenSSH: one master connection, every script a channel of it.
+
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
+use tempfile::TempDir;
+use tokio::sync::{Mutex, Semaphore};
+
+use super::process::shell_status;
+use super::{Process, Remote, Script};
+use crate::config::settings::SshSettings;
+use crate::error::Failure;
+use crate::model::HostName;
+
+/// sshd gives one connection ten sessions (`MaxSessions`); two are left for whoever shares the master.
+const CHANNELS_PER_HOST: usize = 8;
+/// A master whose operator died goes away by itself after this many seconds.
+const IDLE_SECONDS: NonZeroUsize = NonZeroUsize::new(60).unwrap();
+/// Three unanswered probes at this distance end a dead connection.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// `sun_path` takes 108 bytes; ssh and the session's own directory add to what we choose.
+const LONGEST_CONTROL_DIRECTORY: usize = 50;
+
+/// What to do about a host whose key is not in `known_hosts`. A changed key is always an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKeys {
+    MustBeKnown,
+    AcceptNew,
+}
+
+/// Opens ssh connections; owns the private directory that their control sockets live in.
+#[derive(Debug)]
+pub struct SshConnector {
+    settings: SshSettings,
+    host_keys: HostKeys,
+    connect_timeout: Duration,
+    control_directory: TempDir,
+}
+
+impl SshConnector {
+    /// # Errors
+    /// When no private directory with a path short enough for a socket can be made.
+    pub fn new(
+        settings: SshSettings,
+        host_keys: HostKeys,
+        connect_timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let control_directory = private_directory()?;
+        Ok(Self { settings, host_keys, connect_timeout, control_directory })
+    }
+
+    /// Logs in to `host`.
+    ///
+    /// # Errors
+    /// When it cannot be reached, its key is not the known one, or the login is refused.
+    pub async fn connect(&self, host: &HostName) -> Result<Arc<dyn Remote>, Failure> {
+        let mut builder = SessionBuilder::default();
+        builder
+            .control_directory(self.control_directory.path())
+            .control_persist(ControlPersist::IdleFor(IDLE_SECONDS))
+            .connect_timeout(self.connect_timeout)
+            .server_alive_interval(ALIVE_INTERVAL)
+            .known_hosts_check(match self.host_keys {
+                HostKeys::MustBeKnown => KnownHosts::Strict,
+                HostKeys::AcceptNew => KnownHosts::Add,
+            });
+        if let Some(user) = &self.settings.user {
+            builder.user(user.clone());
+        }
+        if let Some(port) = self.settings.port {
+            builder.port(port);
+        }
+        if let Some(identity) = &self.settings.identity {
+            builder.keyfile(identity);
+        }
+        // ConnectTimeout does not cover a server that accepts and then says nothing.
+        let limit = self.connect_timeout + ALIVE_INTERVAL;
+        let session = match tokio::time::timeout(limit, builder.connect_mux(host.as_str())).await {
+            Ok(Ok(session)) => session,
+            Ok(Err(error)) => return Err(explain(host, &error)),
+            Err(_) => {
+                return Err(Failure::unreachable(format!(
+                    "{host}: ssh got no answer within {} s",
+                    limit.as_secs()
+                ))
+                .hint("the host accepts connections but its sshd does not answer; see whether it hangs"));
+            }
+        };
+        Ok(Arc::new(SshHost {
+            host: host.clone(),
+            session: Mutex::new(Some(Arc::new(session))),
+            channels: Arc::new(Semaphore::new(CHANNELS_PER_HOST)),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct SshHost {
+    host: HostName,
+    session: Mutex<Option<Arc<Session>>>,
+    channels: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl Remote for SshHost {
+    fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    async fn spawn(&self, script: &Script) -> Result<Process, Failure> {
+        let lost = |error: &dyn std::fmt::Display| {
+            Failure::unreachable(format!("{}: the ssh connection was lost", self.host)).cause(error)
+        };
+        let permit = Arc::clone(&self.channels).acquire_owned().await.map_err(|error| lost(&error))?;
+        let session = self.session.lock().await.clone();
+        let session = session.ok_or_else(|| lost(&"it was closed"))?;
+        let mut child = session
+            .arc_command("sh")
+            .arg("-c")
+            .arg(script.text)
+            .arg("sh")
+            .args(&script.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .await
+            .map_err(|error| lost(&error))?;
+        let missing = || lost(&"a channel came without its pipes");
+        let stdin = child.stdin().take().ok_or_else(missing)?;
+        let stdout = child.stdout().take().ok_or_else(missing)?;
+        let stderr = child.stderr().take().ok_or_else(missing)?;
+        let host = self.host.clone();
+        let exit = Box::pin(async move {
+            let status = child.wait().await;
+            drop(permit);
+            let lost = || Failure::unreachable(format!("{host}: the ssh connection was lost"));
+            let status = match status {
+                Ok(status) => status,
+                // ssh reports status 127 as an error of its own kind.
+                Err(openssh::Error::Remote(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Ok(127);
+                }
+                Err(error) => return Err(lost().cause(error)),
+            };
+            shell_status(status).ok_or_else(lost)
+        });
+        Ok(Process {
+            host: self.host.clone(),
+            stdin: Some(Box::pin(stdin)),
+            stdout: Some(Box::pin(stdout)),
+            stderr: Box::pin(stderr),
+            exit,
+        })
+    }
+
+    async fn close(&self) {
+        let session = self.session.lock().await.take();
+        // A channel still open keeps the session shared; ControlPersist ends that master instead.
+        if let Some(session) = session.and_then(Arc::into_inner)
+            && let Err(error) = session.close().await
+        {
+            tracing::debug!(host = %self.host, %error, "the ssh master did not end cleanly");
+        }
+    }
+}
+
+fn private_directory() -> Result<TempDir, Failure> {
+    let short_enough = |parent: &Path| parent.as_os_str().as_bytes().len() <= LONGEST_CONTROL_DIRECTORY;
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let candidates = runtime.into_iter().chain([std::env::temp_dir(), PathBuf::from("/tmp")]);
+    let mut failure = Failure::failed("cannot make a private directory for ssh control sockets")
+        .hint("make /tmp writable, or set XDG_RUNTIME_DIR to a short path of your own");
+    for parent in candidates.filter(|parent| short_enough(parent)) {
+        let private = std::fs::Permissions::from_mode(0o700);
+        match tempfile::Builder::new().prefix("arcusctl-").permissions(private).tempdir_in(&parent) {
+            Ok(directory) => return Ok(directory),
+            Err(error) => failure = failure.cause(format!("{}: {error}", parent.display())),
+        }
+    }
+    Err(failure)
+}
+
+/// Says what ssh's own words mean for the operator.
+fn explain(host: &HostName, error: &openssh::Error) -> Failure {
+    let words = match error {
+        openssh::Error::Connect(error) | openssh::Error::Master(error) => error.to_string(),
+        other => other.to_string(),
+    };
+    explain_words(host, &words)
+}
+
+fn explain_words(host: &HostName, words: &str) -> Failure {
+    let last = super::last_lines(words, 1).pop().unwrap_or_else(|| "ssh gave no reason".into());
+    if words.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") {
+        return Failure::refused(format!("{host}: its ssh host key is not the known one"))
+            .cause("the key changed since it was recorded: the host was reinstalled, or someone is in between")
+            .hint(format!("ask whoever owns the host; if the new key is right: ssh-keygen -R {host}, then ssh {host} once"));
+    }
+    if words.contains("Host key verification failed") || words.contains("host key is known for") {
+        return Failure::refused(format!("{host}: its ssh host key is unknown")).cause(last).hint(format!(
+            "compare the key and accept it with: ssh {host}; or run again with --accept-new-host-keys"
+        ));
+    }
+    if words.contains("Permission denied (") {
+        return Failure::unreachable(format!("{host}: ssh login refused"))
+            .cause(last)
+            .hint(format!("arcusctl logs in with keys only: try ssh {host}, and ssh-copy-id {host} if it asks for a password"));
+    }
+    let failure = Failure::unreachable(format!("{host}: cannot connect with ssh")).cause(&last);
+    if last.contains("Could not resolve") {
+        return failure
+            .hint("check the name in the cloud JSON or the ensemble list, or add it to ~/.ssh/config");
+    }
+    if last.contains("closed by") || last.contains("kex_exchange_identification") {
+        return failure.hint("its sshd drops connections: too many at once (MaxStartups), or it is shutting down; lower --concurrency");
+    }
+    failure.hint(
+        "see whether the host is up and its sshd listens; the port can be set in ~/.ssh/config or [ssh] port",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::FailureKind;
+
+    #[test]
+    fn a_changed_key_is_told_from_an_unknown_one() {
+        let host = HostName::new("cache-1");
+        let changed = explain_words(
+            &host,
+            "@@@\nWARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verification failed.",
+        );
+        let unknown = explain_words(
+            &host,
+            "No ED25519 host key is known for cache-1 and you have requested strict checking.\r\nHost key verification failed.",
+        );
+        assert!(changed.message.contains("not the known one"));
+        assert!(unknown.message.contains("unknown"));
+        assert!(unknown.hints[0].contains("--accept-new-host-keys"));
+        assert_eq!((changed.kind, unknown.kind), (FailureKind::Refused, FailureKind::Refused));
+    }
+
+    #[test]
+    fn a_dead_host_is_unreachable_with_sshs_own_reason() {
+        let failure = explain_words(&HostName::new("h"), "connect to host h port 22: No route to host");
+        assert_eq!(failure.kind, FailureKind::Unreachable);
+        assert!(failure.causes[0].contains("No route to host"));
+    }
+
+    #[test]
+    fn control_sockets_live_in_a_private_directory() {
+        let directory = private_directory().unwrap();
+        let mode = std::fs::metadata(directory.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}

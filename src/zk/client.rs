@@ -1,0 +1,216 @@
+//! One ZooKeeper session, every answer of it bounded in time.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
+use zookeeper_client::{
+    Acls, Client, CreateMode, CreateOptions, Error, MultiWriteError, OneshotWatcher, SessionState,
+};
+
+use crate::error::Failure;
+use crate::model::{Ensemble, ZnodeChange};
+
+const PERSISTENT: CreateOptions<'static> = CreateMode::Persistent.with_acls(Acls::anyone_all());
+
+/// A znode's data and the version that a later write checks.
+type Versioned = (Vec<u8>, i32);
+
+/// A session with the ensemble.
+#[derive(Debug)]
+pub struct ZooKeeper {
+    client: Client,
+    ensemble: String,
+    limit: Duration,
+}
+
+impl ZooKeeper {
+    /// Opens a session; `limit` bounds this and every later answer.
+    ///
+    /// # Errors
+    /// When no member serves.
+    pub async fn connect(ensemble: &Ensemble, limit: Duration) -> Result<Self, Failure> {
+        let list = ensemble.to_string();
+        let unreachable = |cause: String| {
+            Failure::unreachable(format!("cannot reach ZooKeeper at {list}"))
+                .cause(cause)
+                .hint("see which members serve: arcusctl zookeeper stat")
+                .hint("name the ensemble with -z host:port,…, ARCUSCTL_ZOOKEEPER or [zookeeper] servers in arcusctl.toml")
+        };
+        // 3.5.9 is Arcus's own server: requests that it would not understand are refused here, not there.
+        let connecting = Client::connector()
+            .with_session_timeout(limit)
+            .with_server_version(3, 5, 9)
+            .with_fail_eagerly()
+            .connect(&list);
+        match tokio::time::timeout(limit, connecting).await {
+            Ok(Ok(client)) => Ok(Self { client, ensemble: list, limit }),
+            Ok(Err(Error::NoHosts)) => Err(unreachable("no member accepts a session".to_owned())),
+            Ok(Err(error)) => Err(unreachable(error.to_string())),
+            Err(_) => Err(unreachable(format!("no session within {} s", limit.as_secs()))),
+        }
+    }
+
+    async fn bounded<T>(
+        &self,
+        what: &str,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Failure> {
+        match tokio::time::timeout(self.limit, answer).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.failure(what, &error)),
+            Err(_) => Err(Failure::unreachable(format!("ZooKeeper at {}: cannot {what}", self.ensemble))
+                .cause(format!("no answer within {} s", self.limit.as_secs()))
+                .hint("see which members serve: arcusctl zookeeper stat")),
+        }
+    }
+
+    fn failure(&self, what: &str, error: &Error) -> Failure {
+        let message = format!("ZooKeeper at {}: cannot {what}", self.ensemble);
+        match error {
+            Error::ConnectionLoss | Error::SessionExpired | Error::Timeout | Error::NoHosts => {
+                Failure::unreachable(message)
+                    .cause(error)
+                    .hint("see which members serve: arcusctl zookeeper stat")
+            }
+            Error::NoAuth => Failure::refused(message)
+                .cause("the znode's access list does not let arcusctl in")
+                .hint("Arcus's znodes are open to everyone; whoever restricted this one must change it"),
+            _ => Failure::failed(message).cause(error),
+        }
+    }
+
+    /// Waits until this session's server has seen every write that was acknowledged before.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer.
+    pub async fn sync(&self) -> Result<(), Failure> {
+        self.bounded("sync", self.client.sync("/")).await
+    }
+
+    /// The children of `path`; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer.
+    pub async fn children(&self, path: &str) -> Result<Option<Vec<String>>, Failure> {
+        self.bounded(&format!("list {path}"), absent(self.client.list_children(path))).await
+    }
+
+    /// The children of every path, asked for all at once. Paths that do not exist are left out.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer.
+    pub async fn children_of_all(&self, paths: &[String]) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+        let answers = try_join_all(paths.iter().map(|path| self.children(path))).await?;
+        Ok(paths.iter().cloned().zip(answers).filter_map(|(path, answer)| Some((path, answer?))).collect())
+    }
+
+    /// The data of every path, asked for all at once. Paths that do not exist are left out.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer.
+    pub async fn data_of_all(&self, paths: &[String]) -> Result<BTreeMap<String, Versioned>, Failure> {
+        let answers = try_join_all(paths.iter().map(|path| async move {
+            self.bounded(&format!("read {path}"), absent(self.client.get_data(path))).await
+        }))
+        .await?;
+        let present = |(path, answer): (String, Option<(Vec<u8>, zookeeper_client::Stat)>)| {
+            let (data, stat) = answer?;
+            Some((path, (data, stat.version)))
+        };
+        Ok(paths.iter().cloned().zip(answers).filter_map(present).collect())
+    }
+
+    /// Which of the paths exist, asked for all at once.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer.
+    pub async fn existing(&self, paths: &[String]) -> Result<Vec<String>, Failure> {
+        let answers = join_all(paths.iter().map(|path| async move {
+            self.bounded(&format!("look at {path}"), self.client.check_stat(path)).await
+        }))
+        .await;
+        let mut existing = Vec::new();
+        for (path, answer) in paths.iter().zip(answers) {
+            if answer?.is_some() {
+                existing.push(path.clone());
+            }
+        }
+        Ok(existing)
+    }
+
+    /// The children of `path` now, and a watch that fires once they differ.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer or `path` does not exist.
+    pub(super) async fn watch_children(&self, path: &str) -> Result<(Vec<String>, OneshotWatcher), Failure> {
+        self.bounded(&format!("watch {path}"), self.client.list_and_watch_children(path)).await
+    }
+
+    /// True while the session can still come back by itself.
+    pub fn is_alive(&self) -> bool {
+        !matches!(
+            self.client.state(),
+            SessionState::Expired | SessionState::Closed | SessionState::AuthFailed
+        )
+    }
+
+    /// Makes all changes in one transaction, or none of them.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer, or when one change does not fit what is there by now; nothing was changed then.
+    pub async fn commit(&self, changes: &[ZnodeChange]) -> Result<(), Failure> {
+        let what = format!("commit a transaction of {} changes", changes.len());
+        let mut writer = self.client.new_multi_writer();
+        for change in changes {
+            let added = match change {
+                ZnodeChange::Create { path, data } => writer.add_create(path, data.as_bytes(), &PERSISTENT),
+                ZnodeChange::SetData { path, data, version } => {
+                    writer.add_set_data(path, data.as_bytes(), Some(*version))
+                }
+                ZnodeChange::Delete { path } => writer.add_delete(path, None),
+                ZnodeChange::Check { path, version } => writer.add_check_version(path, *version),
+            };
+            added.map_err(|error| self.failure(&format!("{change}"), &error))?;
+        }
+        match tokio::time::timeout(self.limit, writer.commit()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(MultiWriteError::OperationFailed { index, source })) => {
+                let change = changes.get(index).map_or_else(|| what.clone(), ToString::to_string);
+                Err(self.failure(&change, &source).hint(
+                    "someone changed the tree since it was read, and nothing was written; run the command again",
+                ))
+            }
+            Ok(Err(MultiWriteError::RequestFailed { source })) => Err(self.failure(&what, &source)),
+            Err(_) => Err(Failure::unreachable(format!("ZooKeeper at {}: cannot {what}", self.ensemble))
+                .cause(format!(
+                    "no answer within {} s; whether it was written is unknown",
+                    self.limit.as_secs()
+                ))
+                .hint("run the command again: it looks first and does only what is missing")),
+        }
+    }
+
+    /// Ends the session and waits until the server knows, so that nothing of it lingers.
+    pub async fn close(self: Arc<Self>) {
+        let limit = self.limit;
+        let mut watcher = self.client.state_watcher();
+        drop(self);
+        let closed = async {
+            while !matches!(watcher.changed().await, SessionState::Closed | SessionState::Expired) {}
+        };
+        if tokio::time::timeout(limit, closed).await.is_err() {
+            tracing::debug!("the ZooKeeper session was left to expire");
+        }
+    }
+}
+
+async fn absent<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, Error> {
+    match answer.await {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::NoNode) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

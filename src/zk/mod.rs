@@ -1,0 +1,11 @@
+//! The seam to ZooKeeper: a session, the four-letter words, and who is in a cloud.
+//!
+//! Boundary: reads and writes znodes it is told to; decides nothing. Only operations that ZooKeeper 3.5.9 has.
+
+mod client;
+mod four_letter;
+mod membership;
+
+pub use client::ZooKeeper;
+pub use four_letter::{MemberState, Mode, ServerStats, probe_member, probe_members};
+pub use membership::Membership;
