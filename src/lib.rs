@@ -2,11 +2,14 @@
 //!
 //! The rooms, and the one direction in which they may know each other, are drawn in `docs/architecture.md`.
 
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod exec;
 pub mod inspect;
 pub mod model;
+pub mod package;
 pub mod plan;
 pub mod remote;
+pub mod report;
 pub mod zk;

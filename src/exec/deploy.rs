@@ -1,15 +1,17 @@
 //! Sending a release to a host, and switching the host to it.
 
+use std::io::SeekFrom;
 use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use super::{Event, Events, Operator, Parcel};
 use crate::error::Failure;
 use crate::model::{HostName, ReleaseId};
 use crate::plan::{Target, human_bytes};
-use crate::remote::{Process, Script, scripts};
+use crate::remote::{Process, Remote, Script, scripts};
 
 /// What is read from the archive and written to a connection at a time; this is all the memory a host costs.
 const CHUNK: usize = 64 * 1024;
@@ -23,18 +25,26 @@ impl Operator {
         &self,
         host: &HostName,
         release: &ReleaseId,
+        partial: u64,
         events: &Events,
     ) -> Result<String, Failure> {
         let parcel = self.parcel.as_ref().ok_or_else(|| Failure::failed("there is no package to send"))?;
+        let remote = self.fleet.host(host).await?;
+        let here =
+            if partial == 0 { 0 } else { self.matching_part(&*remote, parcel, release, partial).await? };
         let script = Script::new("stage the release", scripts::STAGE)
             .arg(&self.settings.install_path)
             .arg(release.as_str())
             .arg(&parcel.sha256)
-            .arg(parcel.root.clone().unwrap_or_default());
-        let mut process = self.fleet.host(host).await?.spawn(&script).await?;
+            .arg(parcel.root.clone().unwrap_or_default())
+            .arg(&parcel.names_sha256)
+            .arg(parcel.label.clone().unwrap_or_default())
+            .arg(parcel.bytes.to_string())
+            .arg(here.to_string());
+        let mut process = remote.spawn(&script).await?;
         let start = Instant::now();
         // A script that fails early closes its input; then its own words say more than the broken pipe.
-        let sent = send(&mut process, parcel, host, events).await;
+        let sent = self.send(&mut process, parcel, here, host, events).await;
         let limit = self.settings.timeouts.command * UNPACK_FACTOR;
         let output = tokio::time::timeout(limit, process.finish()).await.map_err(|_| {
             Failure::unreachable(format!("{host}: did not unpack the release within {} s", limit.as_secs()))
@@ -42,8 +52,76 @@ impl Operator {
         })??;
         output.success(host, &script)?;
         sent?;
-        let rate = (parcel.bytes as f64 / start.elapsed().as_secs_f64().max(0.001)) as u64;
-        Ok(format!("staged release {release} ({}, {}/s)", human_bytes(parcel.bytes), human_bytes(rate)))
+        let bytes = parcel.bytes - here;
+        let rate = (bytes as f64 / start.elapsed().as_secs_f64().max(0.001)) as u64;
+        let kept =
+            if here > 0 { format!(" after {} that were there", human_bytes(here)) } else { String::new() };
+        Ok(format!("staged release {release} ({}{kept}, {}/s)", human_bytes(bytes), human_bytes(rate)))
+    }
+
+    /// How much of what an earlier upload left on the host is the beginning of this archive: all of it or nothing.
+    async fn matching_part(
+        &self,
+        remote: &dyn Remote,
+        parcel: &Parcel,
+        release: &ReleaseId,
+        partial: u64,
+    ) -> Result<u64, Failure> {
+        if partial > parcel.bytes {
+            return Ok(0);
+        }
+        let script = Script::new("look at the partial archive", scripts::PARTIAL)
+            .arg(&self.settings.install_path)
+            .arg(release.as_str());
+        let limit = self.settings.timeouts.command * UNPACK_FACTOR;
+        let (there, ours) = tokio::join!(remote.check(&script, limit), checksum(parcel, partial));
+        Ok(if there?.trim() == ours? { partial } else { 0 })
+    }
+
+    async fn send(
+        &self,
+        process: &mut Process,
+        parcel: &Parcel,
+        here: u64,
+        host: &HostName,
+        events: &Events,
+    ) -> Result<(), Failure> {
+        let target = Target::Host(host.clone());
+        let unread = |error: std::io::Error| unread(parcel, error);
+        let mut file = File::open(&parcel.path).await.map_err(unread)?;
+        file.seek(SeekFrom::Start(here)).await.map_err(unread)?;
+        let Some(mut stdin) = process.stdin.take() else { return Ok(()) };
+        let mut chunk = vec![0; CHUNK];
+        let mut done = here;
+        let start = Instant::now();
+        let mut told = start;
+        loop {
+            let read = file.read(&mut chunk).await.map_err(unread)?;
+            if read == 0 {
+                break;
+            }
+            if let Err(error) = stdin.write_all(&chunk[..read]).await {
+                return Err(Failure::unreachable(format!(
+                    "{host}: the upload broke off after {}",
+                    human_bytes(done)
+                ))
+                .cause(error)
+                .hint("run the command again: it goes on where this one stopped"));
+            }
+            done += read as u64;
+            if told.elapsed() >= TELL_EVERY || done == parcel.bytes {
+                told = Instant::now();
+                events.send(Event::Bytes { target: target.clone(), done, total: parcel.bytes });
+            }
+            if let Some(rate) = self.rate_limit {
+                let due = Duration::from_secs_f64((done - here) as f64 / rate as f64);
+                tokio::time::sleep_until((start + due).into()).await;
+            }
+        }
+        // The end of the input is what makes the script go on.
+        stdin.shutdown().await.map_err(|error| {
+            Failure::unreachable(format!("{host}: the upload could not be ended")).cause(error)
+        })
     }
 
     pub(super) async fn switch_release(
@@ -57,45 +135,37 @@ impl Operator {
         self.fleet.host(host).await?.check(&script, self.settings.timeouts.command).await?;
         Ok(format!("release {release} is in use"))
     }
+
+    pub(super) async fn prune_releases(
+        &self,
+        host: &HostName,
+        releases: &[ReleaseId],
+    ) -> Result<String, Failure> {
+        let script = Script::new("remove old releases", scripts::PRUNE)
+            .arg(&self.settings.install_path)
+            .args(releases.iter().map(ReleaseId::as_str));
+        let limit = self.settings.timeouts.command * UNPACK_FACTOR;
+        self.fleet.host(host).await?.check(&script, limit).await?;
+        let names: Vec<&str> = releases.iter().map(ReleaseId::as_str).collect();
+        Ok(format!("removed release {}", names.join(", ")))
+    }
 }
 
-async fn send(
-    process: &mut Process,
-    parcel: &Parcel,
-    host: &HostName,
-    events: &Events,
-) -> Result<(), Failure> {
-    let target = Target::Host(host.clone());
-    let unread = |error: std::io::Error| {
-        Failure::failed(format!("cannot read {}", parcel.path.display())).cause(error)
-    };
-    let mut file = File::open(&parcel.path).await.map_err(unread)?;
-    let Some(mut stdin) = process.stdin.take() else { return Ok(()) };
+fn unread(parcel: &Parcel, error: std::io::Error) -> Failure {
+    Failure::failed(format!("cannot read {}", parcel.path.display())).cause(error)
+}
+
+/// SHA-256 of the first `length` bytes of the archive.
+async fn checksum(parcel: &Parcel, length: u64) -> Result<String, Failure> {
+    let unread = |error: std::io::Error| unread(parcel, error);
+    let mut file = File::open(&parcel.path).await.map_err(unread)?.take(length);
+    let mut digest = Sha256::new();
     let mut chunk = vec![0; CHUNK];
-    let mut done = 0;
-    let mut told = Instant::now();
     loop {
         let read = file.read(&mut chunk).await.map_err(unread)?;
         if read == 0 {
-            break;
+            return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
         }
-        if let Err(error) = stdin.write_all(&chunk[..read]).await {
-            return Err(Failure::unreachable(format!(
-                "{host}: the upload broke off after {}",
-                human_bytes(done)
-            ))
-            .cause(error)
-            .hint("run the command again"));
-        }
-        done += read as u64;
-        if told.elapsed() >= TELL_EVERY || done == parcel.bytes {
-            told = Instant::now();
-            events.send(Event::Bytes { target: target.clone(), done, total: parcel.bytes });
-        }
+        digest.update(&chunk[..read]);
     }
-    // The end of the input is what makes the script go on.
-    stdin
-        .shutdown()
-        .await
-        .map_err(|error| Failure::unreachable(format!("{host}: the upload could not be ended")).cause(error))
 }

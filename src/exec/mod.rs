@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Failure;
-use crate::plan::{Plan, Step, Target};
+use crate::plan::{Gate, Plan, Step, Target};
 
 pub use exit_status::meaning;
 pub use operator::{Operator, Parcel};
@@ -153,10 +153,18 @@ pub async fn run(
         if !stop.gently.is_cancelled() {
             events.send(Event::StageStarted { title: stage.title, steps: stage.steps.len() });
         }
+        let closed = stage.gate == Gate::Everything && !failed.is_empty();
+        let bar = |step: &Step| match (closed, failed.contains(&step.target)) {
+            (_, true) => Some("an earlier step failed"),
+            (true, false) => {
+                Some("not everything before it went well, and this is done everywhere or nowhere")
+            }
+            (false, false) => None,
+        };
         let mut steps: FuturesUnordered<_> = stage
             .steps
             .iter()
-            .map(|step| run_step(step, performer, events, &places, stop, failed.contains(&step.target)))
+            .map(|step| run_step(step, performer, events, &places, stop, bar(step)))
             .collect();
         let mut results = Vec::new();
         while let Some(finished) = steps.next().await {
@@ -180,7 +188,7 @@ async fn run_step(
     events: &Events,
     places: &Semaphore,
     stop: &Stop,
-    failed_before: bool,
+    bar: Option<&str>,
 ) -> Vec<StepResult> {
     let finish = |outcome: Outcome, start: Instant| {
         let result = StepResult::since(start, step.target.clone(), outcome);
@@ -190,8 +198,8 @@ async fn run_step(
     let skipped =
         |reason: &str| Outcome::Skipped { reason: format!("{} was not begun: {reason}", step.action) };
     let waiting = Instant::now();
-    if failed_before {
-        return finish(skipped("an earlier step failed"), waiting);
+    if let Some(reason) = bar {
+        return finish(skipped(reason), waiting);
     }
     let place = tokio::select! {
         place = places.acquire() => place,

@@ -24,6 +24,10 @@ pub struct Parcel {
     pub sha256: String,
     /// The one directory at the archive's top, when there is one.
     pub root: Option<String>,
+    /// SHA-256 of the sorted names of the tree, to see that all of it was unpacked.
+    pub names_sha256: String,
+    /// The name the operator gives the release.
+    pub label: Option<String>,
 }
 
 /// Carries out steps on real hosts and a real ensemble.
@@ -33,6 +37,8 @@ pub struct Operator {
     pub settings: Arc<Settings>,
     pub ensemble: Ensemble,
     pub parcel: Option<Parcel>,
+    /// Bytes a second that one host is sent at most.
+    pub rate_limit: Option<u64>,
     /// Kill what does not end by itself.
     pub force: bool,
     zookeeper: Mutex<Option<Arc<ZooKeeper>>>,
@@ -46,6 +52,7 @@ impl Operator {
             settings,
             ensemble,
             parcel: None,
+            rate_limit: None,
             force: false,
             zookeeper: Mutex::default(),
             membership: Mutex::default(),
@@ -95,8 +102,11 @@ impl Operator {
         events: &Events,
     ) -> Result<String, Failure> {
         match (action, target) {
-            (Action::StageRelease { release, .. }, Target::Host(host)) => {
-                self.stage_release(host, release, events).await
+            (Action::StageRelease { release, partial, .. }, Target::Host(host)) => {
+                self.stage_release(host, release, *partial, events).await
+            }
+            (Action::PruneReleases { releases }, Target::Host(host)) => {
+                self.prune_releases(host, releases).await
             }
             (Action::SwitchRelease { release, .. }, Target::Host(host)) => {
                 self.switch_release(host, release).await

@@ -46,11 +46,12 @@ fn host(name: &str) -> Target {
 
 fn stage(title: &'static str, hosts: &[&str]) -> Stage {
     let action = |_: &str| match title {
-        "one" => Action::StageRelease { release: "r1".parse().unwrap(), bytes: 1 },
+        "one" => Action::StageRelease { release: "r1".parse().unwrap(), bytes: 1, partial: 0 },
         _ => Action::SwitchRelease { release: "r1".parse().unwrap(), from: None, adopts: vec![] },
     };
     Stage {
         title,
+        gate: Gate::OwnTarget,
         steps: hosts.iter().map(|name| Step { target: host(name), action: action(name) }).collect(),
     }
 }
@@ -135,4 +136,14 @@ async fn the_second_interrupt_drops_what_is_under_way() {
     stop.at_once.cancel();
     let report = execute(&plan(vec![stage("one", &["a"])]), &script, 1, &stop).await;
     assert!(report.results[0].failure().unwrap().message.contains("cut short"));
+}
+
+#[tokio::test]
+async fn a_gate_for_everything_stays_shut_once_anything_failed() {
+    let script = Script { fails: BTreeSet::from([STAGE_A.to_owned()]), ..Script::default() };
+    let mut plan = plan(vec![stage("one", &["a", "b"]), stage("two", &["a", "b"])]);
+    plan.stages[1].gate = Gate::Everything;
+    execute(&plan, &script, 8, &Stop::default()).await;
+    let log = script.log.lock().unwrap();
+    assert!(!log.iter().any(|step| step.contains("switch")), "{log:?}");
 }

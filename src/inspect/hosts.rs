@@ -1,10 +1,11 @@
 //! What hosts say of themselves: the install, the ZooKeeper member, the memcached processes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
 use futures::future::join_all;
+use serde::Serialize;
 
 use super::Inspected;
 use crate::error::Failure;
@@ -29,10 +30,39 @@ pub struct InstallSeen {
     pub architecture: String,
     pub machine: Option<MachineId>,
     pub current: Option<ReleaseId>,
+    /// The one that was current before.
+    pub previous: Option<ReleaseId>,
     /// Complete releases, whether in use or not.
-    pub releases: BTreeSet<ReleaseId>,
+    pub releases: BTreeMap<ReleaseId, ReleaseSeen>,
+    /// Bytes of uploads that were cut short.
+    pub partial: BTreeMap<ReleaseId, u64>,
+    /// Bytes free for the login user.
+    pub free: Option<u64>,
     /// Entries that are no links into a release, as `arcus.sh` leaves them: `bin`, `lib`, `zookeeper/bin`, ….
     pub plain_entries: Vec<String>,
+}
+
+/// One release on a host.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct ReleaseSeen {
+    /// The name the operator gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// When it was staged, in seconds since 1970 by the host's clock.
+    pub staged: u64,
+    /// Processes that execute it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<ReleaseUser>,
+}
+
+/// A process that executes a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReleaseUser {
+    pub pid: u32,
+    /// `memcached` or `java`.
+    pub name: String,
+    /// The port of a cache node, `zookeeper` for a member.
+    pub what: String,
 }
 
 /// A ZooKeeper member, seen from its host.
@@ -170,9 +200,40 @@ fn read_install(text: &str, install_path: &str) -> Option<InstallSeen> {
         architecture: value(text, "architecture")?.to_owned(),
         machine: value(text, "machine").map(|id| MachineId(id.to_owned())),
         current: value(text, "current").and_then(|name| name.parse().ok()),
-        releases: values(text, "release").filter_map(|name| name.parse().ok()).collect(),
+        previous: value(text, "previous").and_then(|name| name.parse().ok()),
+        releases: read_releases(text),
+        partial: values(text, "partial")
+            .filter_map(|line| {
+                let (release, bytes) = line.split_once(' ')?;
+                Some((release.parse().ok()?, bytes.parse().ok()?))
+            })
+            .collect(),
+        free: value(text, "free").and_then(|blocks| blocks.parse::<u64>().ok()).map(|blocks| blocks * 1024),
         plain_entries: values(text, "plain").map(str::to_owned).collect(),
     })
+}
+
+/// `release NAME SECONDS LABEL` and `user NAME PID COMMAND WHAT`.
+fn read_releases(text: &str) -> BTreeMap<ReleaseId, ReleaseSeen> {
+    let mut releases: BTreeMap<ReleaseId, ReleaseSeen> = BTreeMap::new();
+    for line in values(text, "release") {
+        let mut words = line.splitn(3, ' ');
+        let Some(release) = words.next().and_then(|name| name.parse().ok()) else { continue };
+        let staged = words.next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default();
+        let label = words.next().filter(|label| !label.is_empty()).map(str::to_owned);
+        releases.insert(release, ReleaseSeen { label, staged, users: Vec::new() });
+    }
+    for line in values(text, "runs") {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [release, pid, name, what] = words.as_slice() else { continue };
+        let (Ok(release), Ok(pid)) = (release.parse::<ReleaseId>(), pid.parse()) else { continue };
+        let user = ReleaseUser { pid, name: (*name).to_owned(), what: (*what).to_owned() };
+        // A process may go on executing a release that was removed by hand; that one is not listed.
+        if let Some(seen) = releases.get_mut(&release) {
+            seen.users.push(user);
+        }
+    }
+    releases
 }
 
 fn read_member(text: &str) -> Option<MemberSeen> {
@@ -274,10 +335,16 @@ mod tests {
 
     #[test]
     fn an_install_is_read_from_its_lines() {
-        let text = "user root\nwritable yes\narchitecture x86_64\nmachine m b h\ncurrent ab12\nrelease ab12\nrelease cd34\nplain bin\n";
+        let text = "user root\nwritable yes\narchitecture x86_64\nmachine m b h\nfree 1000\ncurrent ab12\nprevious cd34\n\
+            release ab12 1700000000 1.16.1\nrelease cd34 1600000000 \nruns cd34 77 memcached 11211\npartial ef56 4096\nplain bin\n";
         let seen = read_install(text, "/opt/arcus").unwrap();
         assert_eq!(seen.current.unwrap().as_str(), "ab12");
-        assert_eq!(seen.releases.len(), 2);
+        assert_eq!(seen.free, Some(1_024_000));
+        let labels: Vec<Option<&str>> =
+            seen.releases.values().map(|release| release.label.as_deref()).collect();
+        assert_eq!(labels, [Some("1.16.1"), None]);
+        assert_eq!(seen.releases[&"cd34".parse().unwrap()].users[0].what, "11211");
+        assert_eq!(seen.partial[&"ef56".parse().unwrap()], 4096);
         assert_eq!(seen.plain_entries, ["bin"]);
     }
 

@@ -11,8 +11,8 @@ pub use clouds::{
     CloudReport, CloudStatus, NodeLabel, RegisteredNode, members_of, registered_cloud, report_cloud,
 };
 pub use hosts::{
-    InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, inspect_installs, inspect_members,
-    inspect_processes,
+    InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, ReleaseSeen, ReleaseUser, inspect_installs,
+    inspect_members, inspect_processes,
 };
 pub use tree::{ArcusTree, Mapping, RegisteredCode};
 

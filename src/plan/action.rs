@@ -9,12 +9,15 @@ use crate::model::{EnsembleMember, NodeAddr, NodeOptions, ReleaseId, ServiceCode
 
 /// One step's work, down to the last value: executing it decides nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "do", rename_all = "kebab-case")]
+#[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Action {
-    /// Send the package, verify it there and unpack it beside what is in use.
-    StageRelease { release: ReleaseId, bytes: u64 },
+    /// Send the package, verify it there and unpack it beside what is in use. `partial` bytes of an upload that was cut
+    /// short lie there; they are kept if they match.
+    StageRelease { release: ReleaseId, bytes: u64, partial: u64 },
     /// Make the staged release the current one, by one rename.
     SwitchRelease { release: ReleaseId, from: Option<ReleaseId>, adopts: Vec<String> },
+    /// Remove releases that nobody needs any more.
+    PruneReleases { releases: Vec<ReleaseId> },
     /// Write a member's `myid` and `zoo.cfg`; `None` where it is right already.
     ConfigureMember { layout: MemberLayout, myid: Option<u32>, config: Option<String> },
     /// Start a member's process.
@@ -35,6 +38,7 @@ pub enum Action {
 
 /// Where a member keeps what, and which ports it uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct MemberLayout {
     pub member: EnsembleMember,
     pub id: u32,
@@ -47,6 +51,7 @@ pub struct MemberLayout {
 
 /// How to bring one cache node into its cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NodeLaunch {
     pub addr: NodeAddr,
     /// `None` when its process runs already and only its membership is waited for.
@@ -59,6 +64,7 @@ pub struct NodeLaunch {
 
 /// Which process to stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NodeStop {
     pub addr: NodeAddr,
     pub pid: u32,
@@ -69,8 +75,16 @@ pub struct NodeStop {
 impl fmt::Display for Action {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StageRelease { release, bytes } => {
+            Self::StageRelease { release, bytes, partial: 0 } => {
                 write!(out, "send and unpack release {release} ({})", human_bytes(*bytes))
+            }
+            Self::StageRelease { release, bytes, partial } => {
+                let (partial, bytes) = (human_bytes(*partial), human_bytes(*bytes));
+                write!(out, "send and unpack release {release} (going on after {partial} of {bytes})")
+            }
+            Self::PruneReleases { releases } => {
+                let names: Vec<&str> = releases.iter().map(ReleaseId::as_str).collect();
+                write!(out, "remove release {}", names.join(", "))
             }
             Self::SwitchRelease { release, from: Some(from), .. } => {
                 write!(out, "switch from release {from} to {release}")

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Plan, Step, Target};
+use super::releases::prunable;
+use super::{Action, Gate, Plan, Step, Target, human_bytes};
 use crate::error::Failure;
 use crate::inspect::{Inspected, InstallSeen, MachineId};
 use crate::model::{HostName, ReleaseId};
@@ -13,49 +14,59 @@ pub struct PackageFacts {
     pub release: ReleaseId,
     /// Size of the archive.
     pub bytes: u64,
+    /// Size of what it unpacks to.
+    pub unpacked_bytes: u64,
     /// Names at the top of its tree.
     pub entries: Vec<String>,
     /// Processor architecture of its `bin/memcached` as `uname -m` names it, when it says.
     pub architecture: Option<String>,
 }
 
+/// How a deploy is to go about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeployWish {
+    /// Switch the hosts that are ready even when others are not.
+    pub partial: bool,
+    /// How many releases a host keeps, at least.
+    pub keep: usize,
+}
+
+/// Room to leave on a file system besides what is written.
+const SPARE_BYTES: u64 = 16 * 1024 * 1024;
+
 /// Plans a deploy; `hosts` is what was seen of each, in the order to report them.
-pub fn deploy(package: &PackageFacts, hosts: &[(HostName, Inspected<InstallSeen>)]) -> Plan {
+pub fn deploy(
+    package: &PackageFacts,
+    wish: DeployWish,
+    hosts: &[(HostName, Inspected<InstallSeen>)],
+) -> Plan {
     let mut plan = Plan::new("deploy");
     let mut stage = Vec::new();
     let mut switch = Vec::new();
-    let mut served: BTreeMap<&MachineId, &HostName> = BTreeMap::new();
-    for (host, seen) in hosts {
+    let mut prune = Vec::new();
+    for (host, install) in machines(&mut plan, hosts) {
         let target = Target::Host(host.clone());
-        let install = match seen {
-            Ok(install) => install,
-            Err(failure) => {
-                plan.problem(target, failure.clone());
-                continue;
-            }
-        };
-        if let Some(machine) = &install.machine
-            && let Some(first) = served.get(machine)
-        {
-            plan.hold(target, format!("is the same machine as {first}"));
-            continue;
-        }
         if let Some(failure) = unfit(package, host, install) {
             plan.problem(target, failure);
             continue;
         }
-        if let Some(machine) = &install.machine {
-            served.insert(machine, host);
+        let releases = prunable(install, &package.release, wish.keep);
+        if !releases.is_empty() {
+            prune.push(Step::new(target.clone(), Action::PruneReleases { releases }));
         }
         if install.current.as_ref() == Some(&package.release) {
             plan.hold(target, format!("has release {} in use", package.release));
             continue;
         }
-        if install.releases.contains(&package.release) {
+        if install.releases.contains_key(&package.release) {
             plan.hold(target.clone(), format!("has release {} already", package.release));
         } else {
-            let action = Action::StageRelease { release: package.release.clone(), bytes: package.bytes };
-            stage.push(Step::new(target.clone(), action));
+            let partial = install.partial.get(&package.release).copied().unwrap_or_default();
+            let release = package.release.clone();
+            stage.push(Step::new(
+                target.clone(),
+                Action::StageRelease { release, bytes: package.bytes, partial },
+            ));
         }
         // Only names that the release brings are taken over; whatever else lies there is the operator's own.
         let adopts =
@@ -65,8 +76,33 @@ pub fn deploy(package: &PackageFacts, hosts: &[(HostName, Inspected<InstallSeen>
         switch.push(Step::new(target, action));
     }
     plan.stage("Stage", stage);
-    plan.stage("Switch", switch);
+    plan.gated_stage("Switch", if wish.partial { Gate::OwnTarget } else { Gate::Everything }, switch);
+    plan.stage("Prune", prune);
     plan
+}
+
+/// The hosts that answered, each machine once; what is left out becomes a problem or holds.
+pub(super) fn machines<'a>(
+    plan: &mut Plan,
+    hosts: &'a [(HostName, Inspected<InstallSeen>)],
+) -> Vec<(&'a HostName, &'a InstallSeen)> {
+    let mut served: BTreeMap<&MachineId, &HostName> = BTreeMap::new();
+    let mut machines = Vec::new();
+    for (host, seen) in hosts {
+        let target = Target::Host(host.clone());
+        match seen {
+            Err(failure) => plan.problem(target, failure.clone()),
+            Ok(install) => match install.machine.as_ref().map(|machine| (machine, served.get(machine))) {
+                Some((_, Some(first))) => plan.hold(target, format!("is the same machine as {first}")),
+                Some((machine, None)) => {
+                    served.insert(machine, host);
+                    machines.push((host, install));
+                }
+                None => machines.push((host, install)),
+            },
+        }
+    }
+    machines
 }
 
 fn unfit(package: &PackageFacts, host: &HostName, install: &InstallSeen) -> Option<Failure> {
@@ -85,118 +121,25 @@ fn unfit(package: &PackageFacts, host: &HostName, install: &InstallSeen) -> Opti
                 .hint("log in as another user ([ssh] user), or give that user the directory"),
         );
     }
-    None
+    if install.releases.contains_key(&package.release) {
+        return None;
+    }
+    let partial = install.partial.get(&package.release).copied().unwrap_or_default();
+    let needed = package.bytes.saturating_sub(partial) + package.unpacked_bytes + SPARE_BYTES;
+    let free = install.free.filter(|free| *free < needed)?;
+    Some(
+        Failure::refused(format!("{host}: not enough room below {}", install.install_path))
+            .cause(format!(
+                "{} are free; the archive, what it unpacks to and some spare room need {}",
+                human_bytes(free),
+                human_bytes(needed)
+            ))
+            .hint(
+                "free space there, keep fewer releases (--keep), or set install_path to a larger file system",
+            ),
+    )
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    fn package() -> PackageFacts {
-        PackageFacts {
-            release: "new1".parse().unwrap(),
-            bytes: 1000,
-            entries: vec!["bin".into(), "lib".into(), "zookeeper".into()],
-            architecture: Some("x86_64".into()),
-        }
-    }
-
-    fn bare(name: &str) -> InstallSeen {
-        InstallSeen {
-            install_path: "/opt/arcus".into(),
-            user: "root".into(),
-            writable: true,
-            architecture: "x86_64".into(),
-            machine: Some(MachineId(format!("machine of {name}"))),
-            current: None,
-            releases: BTreeSet::new(),
-            plain_entries: Vec::new(),
-        }
-    }
-
-    fn hosts(seen: Vec<(&str, Inspected<InstallSeen>)>) -> Vec<(HostName, Inspected<InstallSeen>)> {
-        seen.into_iter().map(|(name, install)| (HostName::new(name), install)).collect()
-    }
-
-    fn described(plan: &Plan) -> Vec<String> {
-        plan.steps().map(|step| format!("{}: {}", step.target, step.action)).collect()
-    }
-
-    /// What a host looks like once its steps were carried out.
-    fn after(
-        plan: &Plan,
-        before: &[(HostName, Inspected<InstallSeen>)],
-    ) -> Vec<(HostName, Inspected<InstallSeen>)> {
-        let mut hosts = before.to_vec();
-        for step in plan.steps() {
-            let (_, seen) =
-                hosts.iter_mut().find(|(host, _)| Target::Host(host.clone()) == step.target).unwrap();
-            let install = seen.as_mut().unwrap();
-            match &step.action {
-                Action::StageRelease { release, .. } => {
-                    install.releases.insert(release.clone());
-                }
-                Action::SwitchRelease { release, .. } => install.current = Some(release.clone()),
-                other => panic!("no deploy step: {other:?}"),
-            }
-        }
-        hosts
-    }
-
-    #[test]
-    fn bare_hosts_are_staged_then_switched_and_then_left_alone() {
-        let before = hosts(vec![("a", Ok(bare("a"))), ("b", Ok(bare("b")))]);
-        let plan = deploy(&package(), &before);
-        assert_eq!(
-            described(&plan),
-            [
-                "a: send and unpack release new1 (1.0 kB)",
-                "b: send and unpack release new1 (1.0 kB)",
-                "a: switch to release new1",
-                "b: switch to release new1",
-            ]
-        );
-        let again = deploy(&package(), &after(&plan, &before));
-        assert!(again.is_empty());
-        assert_eq!(again.holds.len(), 2);
-    }
-
-    #[test]
-    fn a_staged_release_is_not_sent_again() {
-        let mut seen = bare("a");
-        seen.releases.insert(package().release);
-        seen.current = Some("old1".parse().unwrap());
-        let plan = deploy(&package(), &hosts(vec![("a", Ok(seen))]));
-        assert_eq!(described(&plan), ["a: switch from release old1 to new1"]);
-    }
-
-    #[test]
-    fn an_install_of_arcus_sh_is_adopted_and_the_operators_files_are_not() {
-        let mut seen = bare("a");
-        seen.plain_entries = vec!["bin".into(), "lib".into(), "my-notes".into(), "zookeeper/bin".into()];
-        let plan = deploy(&package(), &hosts(vec![("a", Ok(seen))]));
-        assert_eq!(
-            described(&plan)[1],
-            "a: adopt the present install (bin, lib), then switch to release new1"
-        );
-    }
-
-    #[test]
-    fn two_addresses_of_one_machine_are_served_once() {
-        let plan = deploy(&package(), &hosts(vec![("a", Ok(bare("a"))), ("a-too", Ok(bare("a")))]));
-        assert_eq!(plan.steps().count(), 2);
-        assert_eq!(plan.holds[0].fact, "is the same machine as a");
-    }
-
-    #[test]
-    fn a_dead_host_and_a_wrong_processor_keep_nobody_else_out() {
-        let mut arm = bare("b");
-        arm.architecture = "aarch64".into();
-        let dead = Err(Failure::unreachable("a: cannot connect with ssh"));
-        let plan = deploy(&package(), &hosts(vec![("a", dead), ("b", Ok(arm)), ("c", Ok(bare("c")))]));
-        assert_eq!(plan.problems.len(), 2);
-        assert_eq!(plan.steps().count(), 2);
-    }
-}
+#[path = "deploy_tests.rs"]
+mod tests;

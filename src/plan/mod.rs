@@ -8,6 +8,7 @@ mod deploy;
 mod ensemble;
 mod nodes;
 mod register;
+mod releases;
 mod structure;
 mod zoo_cfg;
 
@@ -19,10 +20,11 @@ use crate::error::Failure;
 use crate::model::{EnsembleMember, HostName, NodeAddr};
 
 pub use action::{Action, MemberLayout, NodeLaunch, NodeStop, human_bytes};
-pub use deploy::{PackageFacts, deploy};
+pub use deploy::{DeployWish, PackageFacts, deploy};
 pub use ensemble::{EnsembleWish, MemberDirs, Members, init, layouts, restart, start_members, stop_members};
 pub use nodes::{NodesSeen, Selection, start_nodes, stop_nodes};
 pub use register::{register, unregister};
+pub use releases::rollback;
 pub use structure::create_structure;
 
 /// What a step is about, and what a failure is filed under.
@@ -49,7 +51,19 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stage {
     pub title: &'static str,
+    /// What must have gone well before any of the steps begins.
+    pub gate: Gate,
     pub steps: Vec<Step>,
+}
+
+/// When the steps of a stage may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// Each step for itself: its own target went well so far.
+    OwnTarget,
+    /// All or none: nothing at all has failed so far, and nothing was left out of the plan.
+    Everything,
 }
 
 /// Something that is as it should be already.
@@ -102,8 +116,12 @@ impl Plan {
 
     /// Appends a stage, unless it has no steps.
     fn stage(&mut self, title: &'static str, steps: Vec<Step>) {
+        self.gated_stage(title, Gate::OwnTarget, steps);
+    }
+
+    fn gated_stage(&mut self, title: &'static str, gate: Gate, steps: Vec<Step>) {
         if !steps.is_empty() {
-            self.stages.push(Stage { title, steps });
+            self.stages.push(Stage { title, gate, steps });
         }
     }
 }

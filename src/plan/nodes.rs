@@ -26,7 +26,7 @@ pub struct NodesSeen {
 }
 
 impl Selection {
-    fn contains(&self, addr: NodeAddr) -> bool {
+    pub fn contains(&self, addr: NodeAddr) -> bool {
         match self {
             Self::All => true,
             Self::Only(addrs) => addrs.contains(&addr),

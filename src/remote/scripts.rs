@@ -1,25 +1,34 @@
 //! The constant shell scripts. POSIX sh and coreutils only, but where a ZooKeeper server is started: that needs bash.
 //!
-//! Each stands in a file of its own, which says at its head what its parameters are and what it prints.
+//! Each stands in a file of its own, which says at its head what its parameters are and what it prints; what several
+//! need stands in `processes_here.sh`.
 
 /// Describes the install path.
-pub const INSTALL: &str = include_str!("scripts/install.sh");
+pub const INSTALL: &str =
+    concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/install.sh"));
 /// Receives, verifies and unpacks a release.
 pub const STAGE: &str = include_str!("scripts/stage.sh");
+/// Prints the checksum of a partly received archive.
+pub const PARTIAL: &str = include_str!("scripts/partial.sh");
+/// Removes releases.
+pub const PRUNE: &str = include_str!("scripts/prune.sh");
 /// Makes a staged release the current one.
 pub const SWITCH: &str = include_str!("scripts/switch.sh");
 /// Describes a ZooKeeper member.
-pub const MEMBER: &str = include_str!("scripts/member.sh");
+pub const MEMBER: &str =
+    concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/member.sh"));
 /// Writes a member's `myid` and `zoo.cfg`.
 pub const CONFIGURE_MEMBER: &str = include_str!("scripts/configure_member.sh");
 /// Starts a member.
 pub const START_MEMBER: &str = include_str!("scripts/start_member.sh");
 /// Stops a member and waits for its end.
-pub const STOP_MEMBER: &str = include_str!("scripts/stop_member.sh");
+pub const STOP_MEMBER: &str =
+    concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/stop_member.sh"));
 /// Prints the end of a member's log.
 pub const MEMBER_LOG: &str = include_str!("scripts/member_log.sh");
 /// Lists the memcached processes.
-pub const PROCESSES: &str = include_str!("scripts/processes.sh");
+pub const PROCESSES: &str =
+    concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/processes.sh"));
 /// Starts cache nodes and reports what becomes of them.
 pub const START_NODES: &str = include_str!("scripts/start_nodes.sh");
 /// Prints why a cache node may have failed.

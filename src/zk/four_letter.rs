@@ -25,6 +25,7 @@ pub enum Mode {
 
 /// The figures of a `srvr` answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ServerStats {
     pub version: String,
     pub mode: Mode,

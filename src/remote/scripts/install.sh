@@ -1,5 +1,6 @@
 # $1 install path
-# Prints: user, writable, architecture, machine, current, release…, plain…
+# Prints: user, writable, architecture, machine, free (kilobytes), current, previous, release NAME SECONDS LABEL…,
+# runs NAME PID COMMAND PORT|zookeeper…, partial NAME BYTES…, plain ENTRY…
 install=$1
 echo "user $(id -un)"
 # The nearest existing ancestor must be writable.
@@ -11,15 +12,47 @@ echo "architecture $(uname -m)"
 if [ -s /etc/machine-id ]; then
   echo "machine $(cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id 2>/dev/null) $(uname -n)"
 fi
-current=$(readlink "$install/current" 2>/dev/null) && echo "current ${current##*/}"
-for release in "$install"/releases/*; do
-  [ -d "$release" ] && echo "release ${release##*/}"
+set -- $(df -Pk "$place" 2>/dev/null | tail -n 1)
+[ "$#" -lt 4 ] || echo "free $4"
+for link in current previous; do
+  name=$(readlink "$install/$link" 2>/dev/null) && echo "$link ${name##*/}"
 done
+for release in "$install"/releases/*; do
+  [ -d "$release" ] || continue
+  label=
+  read -r label 2>/dev/null <"$release/.arcusctl-label"
+  echo "release ${release##*/} $(stat -c %Y "$release" 2>/dev/null || echo 0) $label"
+done
+for archive in "$install"/releases/.*.tar.gz; do
+  [ -f "$archive" ] || continue
+  name=${archive##*/.}
+  echo "partial ${name%.tar.gz} $(wc -c <"$archive")"
+done
+# A cache node's executable, or the jars that a server holds open, tell which release a process runs.
+real=$(readlink -f "$install/releases" 2>/dev/null)
+# report_run PROCESS COMMAND WHAT FILE
+report_run() {
+  case $4 in
+    "$real"/*)
+      release=${4#"$real"/}
+      echo "runs ${release%%/*} ${1#/proc/} $2 $3"
+      ;;
+  esac
+}
+if [ -d "$real" ]; then
+  for process in $(processes_here memcached); do
+    what=$(tr '\000' '\n' 2>/dev/null <"$process/cmdline" | sed -n '/^-p$/{n;p;q;};s/^-p\([0-9]\)/\1/p')
+    report_run "$process" memcached "${what:-11211}" "$(readlink "$process/exe" 2>/dev/null)"
+  done
+  for process in $(processes_here java); do
+    report_run "$process" java zookeeper "$(readlink "$process"/fd/* 2>/dev/null | grep -F -m 1 "$real/")"
+  done
+fi
 for entry in "$install"/* "$install"/zookeeper/*; do
   [ -e "$entry" ] && [ ! -L "$entry" ] || continue
   name=${entry#"$install"/}
   case $name in
-    releases | current | run | logs | zookeeper | zookeeper/conf | zookeeper/data | zookeeper/logs) ;;
+    releases | current | previous | run | logs | zookeeper | zookeeper/conf | zookeeper/data | zookeeper/logs) ;;
     *) echo "plain $name" ;;
   esac
 done

@@ -3,16 +3,7 @@
 install=$1 conf=$2 data=$3
 echo "myid $(cat "$data/myid" 2>/dev/null)"
 if [ -f "$conf/zoo.cfg" ]; then echo "configured yes"; else echo "configured no"; fi
-wanted=$(readlink -f "$conf/zoo.cfg" 2>/dev/null)
-pid=
-for process in /proc/[0-9]*; do
-  read -r name 2>/dev/null <"$process/comm" || continue
-  [ "$name" = java ] || continue
-  # The last argument of a ZooKeeper server is its configuration file.
-  given=$(tr '\000' '\n' 2>/dev/null <"$process/cmdline" | sed -n '/QuorumPeerMain$\|ZooKeeperServerMain$/{n;p;q;}')
-  [ -n "$given" ] && [ -n "$wanted" ] || continue
-  [ "$(readlink -f "$given" 2>/dev/null)" = "$wanted" ] && pid=${process#/proc/}
-done
+pid=$(zookeeper_pid "$conf/zoo.cfg")
 echo "pid $pid"
 if [ -f "$install/zookeeper/bin/zkServer.sh" ]; then echo "installed yes"; else echo "installed no"; fi
 # A Java outside of PATH is often made known to login shells only.

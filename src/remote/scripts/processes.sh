@@ -1,8 +1,6 @@
 # Prints one line for each process called memcached: pid, start time, executable, arguments; tabs between, and the
 # arguments separated by the unit separator.
-for process in /proc/[0-9]*; do
-  read -r name 2>/dev/null <"$process/comm" || continue
-  [ "$name" = memcached ] || continue
+for process in $(processes_here memcached); do
   arguments=$(tr '\000\n\t' '\037  ' 2>/dev/null <"$process/cmdline") || continue
   [ -n "$arguments" ] || continue
   # The name in parentheses may hold blanks; the start time is the 20th field after it.

@@ -1,27 +1,52 @@
-# $1 install path, $2 release, $3 SHA-256 of the archive, $4 directory at the archive's top or '', stdin: the archive
+# $1 install path, $2 release, $3 SHA-256 of the archive, $4 directory at the archive's top or '', $5 SHA-256 of the tree's
+# sorted list of names or '', $6 label or '', $7 size of the archive, $8 bytes of it that are here already, stdin: the rest
 # A release directory exists only when it is complete: it appears by one rename at the very end.
 set -eu
 umask 022
-install=$1 release=$2 sha256=$3 root=$4
+install=$1 release=$2 sha256=$3 root=$4 names=$5 label=$6 size=$7 here=$8
 mkdir -p "$install/releases"
 cd "$install/releases"
+# Held while this script lives, and by nobody once it is dead.
+exec 9>.lock
+if command -v flock >/dev/null 2>&1 && ! flock -n 9; then
+  echo "another arcusctl is staging or switching releases on this host" >&2
+  exit 75
+fi
 archive=.$release.tar.gz
-tree=.$release.tree
-trap 'rm -rf "$archive" "$tree"' EXIT
+# What was half unpacked by a run that died is of no use; what was received is, and stays.
+rm -rf ".$release".tree.*
+tree=.$release.tree.$$
+trap 'rm -rf "$tree"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-rm -rf "$tree"
-cat >"$archive"
-if ! echo "$sha256  $archive" | sha256sum -c - >/dev/null 2>&1; then
-  echo "the archive arrived damaged: $(sha256sum <"$archive" | cut -c1-64) instead of $sha256" >&2
+if [ "$here" = 0 ]; then
+  : >"$archive"
+elif [ "$(wc -c <"$archive")" -ne "$here" ]; then
+  echo "the partial archive changed meanwhile: another arcusctl is at work here" >&2
+  exit 75
+fi
+cat >>"$archive"
+received=$(wc -c <"$archive")
+if [ "$received" -lt "$size" ]; then
+  echo "the upload was cut short after $received of $size bytes; they are kept" >&2
+  exit 74
+fi
+if [ "$(sha256sum <"$archive" | cut -c1-64)" != "$sha256" ]; then
+  echo "the archive arrived damaged: its SHA-256 is not $sha256" >&2
+  rm -f "$archive"
   exit 65
 fi
 mkdir "$tree"
 tar -xzof "$archive" -C "$tree"
-rm -f "$archive"
 own=$tree${root:+/$root}
+if [ -n "$names" ] && [ "$(cd "$own" && find . -mindepth 1 | LC_ALL=C sort | sha256sum | cut -c1-64)" != "$names" ]; then
+  echo "tar unpacked other files than the archive lists" >&2
+  exit 65
+fi
 chmod go+rx "$own"
+# Whoever may log in to the host must not be able to change what cache nodes execute.
+chmod -R go-w "$own"
 # What belongs to one machine is in no release: these names lead back to the install.
 if [ -d "$own/zookeeper" ]; then
   rm -rf "$own/zookeeper/data" "$own/zookeeper/logs"
@@ -31,4 +56,9 @@ if [ -d "$own/zookeeper" ]; then
   fi
   for shared in conf data logs; do ln -s "../../../zookeeper/$shared" "$own/zookeeper/$shared"; done
 fi
-mv -T "$own" "$release" 2>/dev/null || { [ -d "$release" ] || exit 1; }
+[ -z "$label" ] || printf '%s\n' "$label" >"$own/.arcusctl-label"
+touch "$own"
+# A release that is named but not written yet would be taken for complete after a power cut.
+sync -f "$own" 2>/dev/null || sync
+mv -T "$own" "$release" 2>/dev/null || [ -d "$release" ]
+rm -f "$archive"

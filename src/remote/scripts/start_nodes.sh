@@ -20,6 +20,8 @@ fi
 [ -S /dev/log ] && [ -f "$install/lib/syslog_logger.so" ] && set -- -X "$install/lib/syslog_logger.so" "$@"
 cd "$install/logs" || exit 1
 trap '' HUP
+# sudo and limits.conf often set the core limit to 0, with which -r makes a node refuse to start; root may raise it.
+ulimit -c unlimited 2>/dev/null || ulimit -S -c "$(ulimit -H -c)" 2>/dev/null || :
 waiters=
 for node in $nodes; do
   port=${node%%:*}

@@ -1,15 +1,7 @@
 # $1 conf directory, $2 data directory, $3 seconds to wait for its end
 # zkServer.sh stop always exits 0 and waits one second; so the process is found by its configuration and waited for.
 conf=$1 data=$2 limit=$3
-wanted=$(readlink -f "$conf/zoo.cfg" 2>/dev/null)
-pid=
-for process in /proc/[0-9]*; do
-  read -r name 2>/dev/null <"$process/comm" || continue
-  [ "$name" = java ] || continue
-  given=$(tr '\000' '\n' 2>/dev/null <"$process/cmdline" | sed -n '/QuorumPeerMain$\|ZooKeeperServerMain$/{n;p;q;}')
-  [ -n "$given" ] && [ -n "$wanted" ] || continue
-  [ "$(readlink -f "$given" 2>/dev/null)" = "$wanted" ] && pid=${process#/proc/}
-done
+pid=$(zookeeper_pid "$conf/zoo.cfg")
 [ -n "$pid" ] || exit 0
 kill -TERM "$pid" || exit 1
 end=$(($(date +%s) + limit))

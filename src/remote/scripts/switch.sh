@@ -5,6 +5,11 @@ umask 022
 cd "$1"
 release=$2
 [ -d "releases/$release" ] || { echo "release $release is not on this host" >&2; exit 66; }
+exec 9>releases/.lock
+if command -v flock >/dev/null 2>&1 && ! flock -w 30 9; then
+  echo "another arcusctl is staging or switching releases on this host" >&2
+  exit 75
+fi
 mkdir -p run logs zookeeper/conf zookeeper/data zookeeper/logs
 
 # point LINK TARGET: make or replace a link by rename.
@@ -71,11 +76,15 @@ done
 if [ -d "releases/$release/zookeeper/conf.dist" ]; then
   for file in "releases/$release/zookeeper/conf.dist"/*; do
     [ -e "$file" ] || continue
-    [ -e "zookeeper/conf/${file##*/}" ] || cp -p "$file" zookeeper/conf/
+    [ -e "zookeeper/conf/${file##*/}" ] || cp -pR "$file" zookeeper/conf/
   done
 fi
 
+# The way back is known before the switch, so that it is known after it whatever happens.
+former=$(readlink current 2>/dev/null || :)
+if [ -n "$former" ] && [ "$former" != "releases/$release" ]; then point previous "$former"; fi
 point current "releases/$release"
+sync -f . 2>/dev/null || :
 
 # Names that only the former release had lead nowhere now.
 for link in * zookeeper/*; do

@@ -1,0 +1,257 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::{EnsembleMember, NodeAddr, ServiceCode};
+
+/// Deploys and operates Arcus cache clouds: SSH hosts, the ZooKeeper ensemble, the cache nodes.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "\
+Exit codes: 0 success, 1 failed, 2 usage, 3 some of it failed, 4 invalid config, 5 refused, 6 unreachable, 130 interrupted."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// The ZooKeeper ensemble, host:port,… [default: $ARCUSCTL_ZOOKEEPER, the settings, 127.0.0.1:2181]
+    #[arg(short = 'z', long, alias = "zklist", value_name = "HOST:PORT,…", global = true)]
+    pub zookeeper: Option<String>,
+    /// The settings file [default: $ARCUSCTL_SETTINGS, arcusctl.toml here, in ~/.config/arcusctl, in /etc/arcusctl]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub settings: Option<PathBuf>,
+    /// Output for people or one JSON document for programs, on standard output
+    #[arg(long, value_enum, default_value_t = Output::Human, global = true)]
+    pub output: Output,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
+    pub color: Color,
+    /// How many hosts are worked on at once [default: the settings, then 32]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub concurrency: Option<u16>,
+    /// Seconds to wait for what is started or stopped [default: the settings]
+    #[arg(long, value_name = "SECONDS", global = true, value_parser = clap::value_parser!(u32).range(1..=86400))]
+    pub timeout: Option<u32>,
+    /// Record the keys of hosts that known_hosts does not have; a changed key is refused all the same
+    #[arg(long, global = true)]
+    pub accept_new_host_keys: bool,
+    /// Tell more; twice, what is asked of hosts and ZooKeeper as well
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Tell only what failed
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What every command takes that changes something.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Change {
+    /// Show the plan and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Send the build to every host of the cloud and the ensemble, and switch to it
+    Deploy(Deploy),
+    /// Switch every host back to a release that it still has
+    Rollback {
+        /// The cloud JSON
+        #[arg(value_name = "CONF")]
+        conf: PathBuf,
+        /// A release by id, by the beginning of its id, or by label [default: the one that was current before]
+        #[arg(long, value_name = "RELEASE")]
+        to: Option<String>,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Show the releases on every host, and which processes still run an older one
+    Releases {
+        /// The cloud JSON
+        #[arg(value_name = "CONF")]
+        conf: PathBuf,
+    },
+    /// The ZooKeeper ensemble: set up, start, stop, look
+    #[command(subcommand)]
+    Zookeeper(ZooKeeper),
+    /// The cache clouds: register, start, stop, list
+    #[command(subcommand)]
+    Memcached(Memcached),
+    /// Time an answer from every member, host and cache node of a cloud
+    Ping {
+        #[arg(value_name = "CODE")]
+        code: ServiceCode,
+    },
+    /// Deploy, set up ZooKeeper, register, start and list, in order; goes on from where things stand
+    Quicksetup(Deploy),
+}
+
+#[derive(Args, Debug)]
+pub struct Deploy {
+    /// The cloud JSON
+    #[arg(value_name = "CONF")]
+    pub conf: PathBuf,
+    /// A .tar.gz of an Arcus build, or the directory it was installed to [default: the settings, then the install path]
+    #[arg(long, value_name = "FILE|DIR")]
+    pub package: Option<PathBuf>,
+    /// A name for the release, such as 1.16.1
+    #[arg(long, value_name = "NAME", value_parser = label)]
+    pub label: Option<String>,
+    /// Switch the hosts that are ready even when others are not
+    #[arg(long)]
+    pub partial: bool,
+    /// How many releases a host keeps, besides those in use
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub keep: u16,
+    /// Bytes a second that one host is sent at most, such as 5M
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub limit_rate: Option<u64>,
+    #[command(flatten)]
+    pub change: Change,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ZooKeeper {
+    /// Write the configuration, start the ensemble and create the base znodes
+    Init(Change),
+    /// Start members and wait until they serve
+    Start(Members),
+    /// Stop members and wait until their ports are closed
+    Stop(Members),
+    /// Stop and start members
+    Restart(Members),
+    /// Show every member; exit code 0 only if all serve
+    Stat(MemberSelection),
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct MemberSelection {
+    /// Only this member; may be repeated [default: all]
+    #[arg(long = "member", value_name = "HOST:PORT")]
+    pub members: Vec<EnsembleMember>,
+}
+
+#[derive(Args, Debug)]
+pub struct Members {
+    #[command(flatten)]
+    pub selection: MemberSelection,
+    #[command(flatten)]
+    pub change: Change,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Memcached {
+    /// Enter a cloud in ZooKeeper, or change it there
+    Register {
+        /// The cloud JSON
+        #[arg(value_name = "CONF")]
+        conf: PathBuf,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Take a cloud out of ZooKeeper; its nodes must be stopped
+    Unregister {
+        #[arg(value_name = "CODE")]
+        code: ServiceCode,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Start cache nodes and see each join
+    Start(Nodes),
+    /// Stop cache nodes and see each leave
+    Stop {
+        #[command(flatten)]
+        nodes: Nodes,
+        /// Kill what does not end in time
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show a cloud and its nodes; without a code, all clouds
+    List {
+        #[arg(value_name = "CODE")]
+        code: Option<ServiceCode>,
+    },
+    /// Show all clouds
+    Listall,
+}
+
+#[derive(Args, Debug)]
+pub struct Nodes {
+    #[arg(value_name = "CODE")]
+    pub code: ServiceCode,
+    /// Only these nodes [default: all]
+    #[arg(value_name = "IP:PORT")]
+    pub nodes: Vec<NodeAddr>,
+    #[command(flatten)]
+    pub change: Change,
+}
+
+/// A release's name is shown in tables and kept in a file of one line.
+fn label(text: &str) -> Result<String, String> {
+    let usable = |character: char| character.is_ascii_alphanumeric() || ".-_+".contains(character);
+    if (1..=64).contains(&text.len()) && text.chars().all(usable) {
+        return Ok(text.to_owned());
+    }
+    Err("a label has 1 to 64 letters, digits, '.', '-', '_' or '+'".to_owned())
+}
+
+/// Bytes a second, with k, M or G for powers of 1000.
+fn rate(text: &str) -> Result<u64, String> {
+    let (digits, factor) = match text.strip_suffix(['k', 'K', 'M', 'G']) {
+        Some(digits) if text.ends_with(['k', 'K']) => (digits, 1000),
+        Some(digits) if text.ends_with('M') => (digits, 1_000_000),
+        Some(digits) => (digits, 1_000_000_000),
+        None => (text, 1),
+    };
+    match digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
+        Some(rate) if rate > 0 => Ok(rate),
+        _ => Err("a rate is a number of bytes a second, such as 500k or 5M".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn rates_are_read_with_their_units() {
+        assert_eq!((rate("1500"), rate("500k"), rate("5M")), (Ok(1500), Ok(500_000), Ok(5_000_000)));
+        for text in ["", "0", "M", "-1", "5MB", "99999999999G"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What every command needs: settings, ensemble, connections, the operator's interrupt, a voice.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Color, Global};
+use crate::config::{DEFAULT_ENSEMBLE, Settings, SettingsLookup, resolve_ensemble};
+use crate::error::{Failure, Failures};
+use crate::exec::{Events, Operator, Stop, run};
+use crate::model::{Ensemble, HostName};
+use crate::plan::Plan;
+use crate::remote::{Fleet, HostKeys, SshConnector, is_this_machine};
+use crate::report::{Document, Printer};
+
+/// How many ssh connections are set up at once; each costs the operator's machine a key exchange.
+const CONNECTION_STARTS: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) settings: Arc<Settings>,
+    pub(super) ensemble: Ensemble,
+    /// Nobody named an ensemble; it is the one on this machine by default.
+    pub(super) ensemble_is_default: bool,
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) operator: Operator,
+    pub(super) stop: Stop,
+    pub(super) printer: Printer,
+}
+
+impl Context {
+    pub(super) fn new(global: &Global, printer: Printer) -> Result<Self, Failures> {
+        let mut settings = load_settings(global)?;
+        if let Some(concurrency) = global.concurrency {
+            settings.concurrency = usize::from(concurrency);
+        }
+        if let Some(seconds) = global.timeout {
+            let limit = Duration::from_secs(u64::from(seconds));
+            settings.timeouts.ensemble = limit;
+            settings.timeouts.join = limit;
+            settings.timeouts.stop = limit;
+        }
+        let named = std::env::var("ARCUSCTL_ZOOKEEPER").ok().filter(|list| !list.is_empty());
+        let ensemble = resolve_ensemble(global.zookeeper.as_deref(), named.as_deref(), &settings)?;
+        let ensemble_is_default =
+            global.zookeeper.is_none() && named.is_none() && settings.zookeeper.servers.is_none();
+        let host_keys = if global.accept_new_host_keys { HostKeys::AcceptNew } else { HostKeys::MustBeKnown };
+        let connector = SshConnector::new(settings.ssh.clone(), host_keys, settings.timeouts.connect)?;
+        let fleet = Arc::new(Fleet::new(connector, CONNECTION_STARTS.min(settings.concurrency)));
+        let settings = Arc::new(settings);
+        let operator = Operator::new(Arc::clone(&fleet), Arc::clone(&settings), ensemble.clone());
+        let stop = Stop::default();
+        Ok(Self { settings, ensemble, ensemble_is_default, fleet, operator, stop, printer })
+    }
+
+    /// Looks at something. An interrupt ends that at once: nothing has been changed yet.
+    pub(super) async fn look<T>(&self, looking: impl Future<Output = T>) -> Result<T, Failures> {
+        tokio::select! {
+            seen = looking => Ok(seen),
+            () = self.stop.gently.cancelled() => {
+                Err(Failure::interrupted("interrupted while looking").hint("nothing was changed").into())
+            }
+        }
+    }
+
+    /// Shows the plan, or runs it and says how it went.
+    pub(super) async fn carry_out(&self, plan: Plan, dry_run: bool) -> Document {
+        self.carry_out_with(&self.operator, plan, dry_run).await
+    }
+
+    pub(super) async fn carry_out_with(&self, operator: &Operator, plan: Plan, dry_run: bool) -> Document {
+        if dry_run {
+            return Document::of_plan(plan);
+        }
+        self.printer.holdings(&plan);
+        let start = Instant::now();
+        let (events, receiver) = Events::channel();
+        let follower = tokio::spawn(self.printer.follow(receiver));
+        let report = run(&plan, operator, &events, self.settings.concurrency, &self.stop).await;
+        drop(events);
+        if let Err(error) = follower.await {
+            tracing::warn!(%error, "the progress display ended early");
+        }
+        Document::of_run(plan, report, start.elapsed())
+    }
+
+    /// The hosts among these that are this machine.
+    pub(super) fn here(hosts: &[HostName]) -> impl Iterator<Item = HostName> {
+        hosts.iter().filter(|host| is_this_machine(host)).cloned()
+    }
+
+    pub(super) fn default_ensemble_note(&self) -> String {
+        format!("no ensemble was named, so ZooKeeper is taken to be {DEFAULT_ENSEMBLE} on this machine")
+    }
+
+    pub(super) async fn close(&self) {
+        self.operator.close().await;
+        self.fleet.close().await;
+    }
+}
+
+fn load_settings(global: &Global) -> Result<Settings, Failures> {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    Settings::load(&SettingsLookup {
+        explicit: global.settings.clone(),
+        env: path("ARCUSCTL_SETTINGS"),
+        home: path("HOME"),
+        xdg_config_home: path("XDG_CONFIG_HOME"),
+        ..SettingsLookup::default()
+    })
+}
+
+/// Turns Ctrl-C and its like into requests: the first stops gently, the second at once.
+pub(super) async fn watch_signals(stop: Stop, printer: Printer) {
+    let signals =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        if stop.gently.is_cancelled() {
+            printer.notice("aborting what is under way");
+            stop.at_once.cancel();
+        } else {
+            printer.notice("stopping: what is under way is finished, nothing new is begun; once more aborts");
+            stop.gently.cancel();
+        }
+    }
+}
+
+pub(super) fn start_logging(global: &Global) {
+    match global.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let level = match global.verbose {
+        0 => "off",
+        1 => "arcusctl=debug",
+        _ => "arcusctl=trace,openssh=debug,zookeeper_client=debug",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(global.color == Color::Always)
+        .init();
+}

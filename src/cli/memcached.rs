@@ -1,0 +1,142 @@
+//! `memcached register|unregister|start|stop|list|listall`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::args::{Change, Memcached, Nodes};
+use super::context::Context;
+use crate::config::load_cloud;
+use crate::error::{Failure, Failures};
+use crate::exec::Operator;
+use crate::inspect::{
+    ArcusTree, RegisteredNode, inspect_processes, members_of, registered_cloud, report_cloud,
+};
+use crate::model::{HostName, NodeAddr, ServiceCode};
+use crate::plan::{self, NodesSeen, Selection};
+use crate::report::Document;
+
+pub(super) async fn run(context: &Context, command: Memcached) -> Result<Document, Failures> {
+    match command {
+        Memcached::Register { conf, change } => register(context, &conf, change).await,
+        Memcached::Unregister { code, yes, change } => unregister(context, &code, yes, change).await,
+        Memcached::Start(nodes) => start(context, &nodes).await,
+        Memcached::Stop { nodes, force } => stop(context, &nodes, force).await,
+        Memcached::List { code } => list(context, code.as_ref()).await,
+        Memcached::Listall => list(context, None).await,
+    }
+}
+
+pub(super) async fn register(context: &Context, conf: &Path, change: Change) -> Result<Document, Failures> {
+    let cloud = load_cloud(conf)?;
+    let tree = read_tree(context).await?;
+    let now = format!("{:.6}", Timestamp::now());
+    let plan = plan::register(&cloud, &tree, &now)?;
+    Ok(context.carry_out(plan, change.dry_run).await)
+}
+
+async fn unregister(
+    context: &Context,
+    code: &ServiceCode,
+    yes: bool,
+    change: Change,
+) -> Result<Document, Failures> {
+    let tree = read_tree(context).await?;
+    let plan = plan::unregister(code, &tree)?;
+    if !plan.is_empty() && !change.dry_run && !yes {
+        context.printer.plan(&plan);
+        context.printer.confirm_by_name(code.as_str(), "--yes")?;
+    }
+    Ok(context.carry_out(plan, change.dry_run).await)
+}
+
+pub(super) async fn start(context: &Context, args: &Nodes) -> Result<Document, Failures> {
+    let tree = read_tree(context).await?;
+    let nodes = registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
+    let selection = selection(&args.nodes);
+    let wanted = nodes.iter().map(|node| node.addr).filter(|addr| selection.contains(*addr));
+    let seen = context.look(observe(context, &args.code, &tree, wanted.collect())).await?;
+    let plan = plan::start_nodes(&args.code, &context.ensemble, &nodes, &selection, &seen)?;
+    Ok(context.carry_out(plan, args.change.dry_run).await)
+}
+
+async fn stop(context: &Context, args: &Nodes, force: bool) -> Result<Document, Failures> {
+    let tree = read_tree(context).await?;
+    let nodes: Vec<RegisteredNode> =
+        registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
+    let registered: BTreeSet<NodeAddr> = nodes.iter().map(|node| node.addr).collect();
+    let members = tree.codes.get(args.code.as_str()).map(members_of).unwrap_or_default();
+    let selection = selection(&args.nodes);
+    let wanted = registered.iter().chain(members.keys()).copied().filter(|addr| selection.contains(*addr));
+    let seen = context.look(observe(context, &args.code, &tree, wanted.collect())).await?;
+    let plan = plan::stop_nodes(&args.code, &registered, &selection, &seen)?;
+    let mut operator =
+        Operator::new(Arc::clone(&context.fleet), Arc::clone(&context.settings), context.ensemble.clone());
+    operator.force = force;
+    let document = context.carry_out_with(&operator, plan, args.change.dry_run).await;
+    operator.close().await;
+    Ok(document)
+}
+
+pub(super) async fn list(context: &Context, code: Option<&ServiceCode>) -> Result<Document, Failures> {
+    let tree = read_tree(context).await?;
+    let wanted = |name: &String| code.is_none_or(|code| code.as_str() == name);
+    let reports: Vec<_> = tree
+        .codes
+        .iter()
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, registered)| report_cloud(name, registered, &tree))
+        .collect();
+    match code {
+        Some(code) if reports.is_empty() => Err(unknown(code, &tree).into()),
+        _ => Ok(Document::of_clouds(reports, code.is_some())),
+    }
+}
+
+pub(super) async fn read_tree(context: &Context) -> Result<ArcusTree, Failures> {
+    let tree = context
+        .look(async {
+            let zookeeper = context.operator.zookeeper().await?;
+            ArcusTree::read(&zookeeper).await
+        })
+        .await?;
+    Ok(tree?)
+}
+
+pub(super) fn unknown(code: &ServiceCode, tree: &ArcusTree) -> Failure {
+    let known: Vec<&str> = tree.codes.keys().map(String::as_str).collect();
+    let failure = Failure::refused(format!("service code {code} is not registered"));
+    let failure = if known.is_empty() {
+        failure.cause("no service code is")
+    } else {
+        failure.cause(format!("registered are: {}", known.join(", ")))
+    };
+    failure.hint("register it from its cloud JSON: arcusctl memcached register CONF")
+}
+
+fn selection(nodes: &[NodeAddr]) -> Selection {
+    if nodes.is_empty() { Selection::All } else { Selection::Only(nodes.iter().copied().collect()) }
+}
+
+async fn observe(
+    context: &Context,
+    code: &ServiceCode,
+    tree: &ArcusTree,
+    nodes: BTreeSet<NodeAddr>,
+) -> NodesSeen {
+    let hosts: BTreeSet<HostName> = nodes.iter().map(|addr| HostName::from(addr.ip)).collect();
+    let hosts: Vec<HostName> = hosts.into_iter().collect();
+    let processes = inspect_processes(
+        &context.fleet,
+        &hosts,
+        &context.settings.install_path,
+        context.settings.timeouts.command,
+    );
+    NodesSeen {
+        members: tree.codes.get(code.as_str()).map(members_of).unwrap_or_default(),
+        processes: processes.await,
+        this_machine: Context::here(&hosts).collect(),
+    }
+}

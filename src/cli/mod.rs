@@ -1,0 +1,101 @@
+//! The commands: each looks, plans, and runs the plan.
+//!
+//! Boundary: wires the rooms together and decides nothing that a plan could decide.
+
+pub mod args;
+mod context;
+mod deploy;
+mod memcached;
+mod ping;
+mod quicksetup;
+mod releases;
+mod zookeeper;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use crate::error::{Failure, FailureKind, Failures};
+use crate::report::{Document, Printer};
+
+use args::{Cli, Command, Memcached, Output};
+use context::Context;
+
+/// Parses the command line, runs the command and says how it went.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let told = error.print();
+            return match (error.kind(), told) {
+                (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Ok(())) => ExitCode::SUCCESS,
+                _ => ExitCode::from(crate::report::exit_code_of(FailureKind::Usage)),
+            };
+        }
+    };
+    context::start_logging(&cli.global);
+    let printer = Printer::new(cli.global.output == Output::Json, cli.global.quiet);
+    let document = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let document = runtime.block_on(run(cli, printer));
+            // A name that is still being resolved must not keep the command from ending.
+            runtime.shutdown_background();
+            document
+        }
+        Err(error) => {
+            let failure = Failure::failed("cannot start the async runtime").cause(error);
+            Document::of_failures(name(&cli.command), &failure.into())
+        }
+    };
+    printer.document(&document);
+    ExitCode::from(document.exit_code)
+}
+
+async fn run(cli: Cli, printer: Printer) -> Document {
+    let command = name(&cli.command);
+    let context = match Context::new(&cli.global, printer) {
+        Ok(context) => context,
+        Err(failures) => return Document::of_failures(command, &failures),
+    };
+    let signals = tokio::spawn(context::watch_signals(context.stop.clone(), printer));
+    let outcome = dispatch(cli.command, &context).await;
+    context.close().await;
+    signals.abort();
+    outcome.unwrap_or_else(|failures| Document::of_failures(command, &failures))
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<Document, Failures> {
+    match command {
+        Command::Deploy(args) => deploy::deploy(context, &args).await,
+        Command::Rollback { conf, to, change } => {
+            releases::rollback(context, &conf, to.as_deref(), change).await
+        }
+        Command::Releases { conf } => releases::releases(context, &conf).await,
+        Command::Zookeeper(command) => zookeeper::run(context, command).await,
+        Command::Memcached(command) => memcached::run(context, command).await,
+        Command::Ping { code } => ping::ping(context, &code).await,
+        Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
+    }
+}
+
+/// The command's words, as documents and histories name it.
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Deploy(_) => "deploy",
+        Command::Rollback { .. } => "rollback",
+        Command::Releases { .. } => "releases",
+        Command::Zookeeper(args::ZooKeeper::Init(_)) => "zookeeper init",
+        Command::Zookeeper(args::ZooKeeper::Start(_)) => "zookeeper start",
+        Command::Zookeeper(args::ZooKeeper::Stop(_)) => "zookeeper stop",
+        Command::Zookeeper(args::ZooKeeper::Restart(_)) => "zookeeper restart",
+        Command::Zookeeper(args::ZooKeeper::Stat(_)) => "zookeeper stat",
+        Command::Memcached(Memcached::Register { .. }) => "memcached register",
+        Command::Memcached(Memcached::Unregister { .. }) => "memcached unregister",
+        Command::Memcached(Memcached::Start(_)) => "memcached start",
+        Command::Memcached(Memcached::Stop { .. }) => "memcached stop",
+        Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
+        Command::Ping { .. } => "ping",
+        Command::Quicksetup(_) => "quicksetup",
+    }
+}

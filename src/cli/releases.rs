@@ -1,0 +1,36 @@
+//! `rollback` and `releases`: what hosts have besides what they use.
+
+use std::path::Path;
+
+use super::args::Change;
+use super::context::Context;
+use super::deploy::hosts;
+use crate::config::load_cloud;
+use crate::error::Failures;
+use crate::inspect::{Inspected, InstallSeen, inspect_installs};
+use crate::model::HostName;
+use crate::plan;
+use crate::report::Document;
+
+pub(super) async fn rollback(
+    context: &Context,
+    conf: &Path,
+    to: Option<&str>,
+    change: Change,
+) -> Result<Document, Failures> {
+    let installs = look(context, conf).await?;
+    let plan = plan::rollback(to, &installs)?;
+    Ok(context.carry_out(plan, change.dry_run).await)
+}
+
+pub(super) async fn releases(context: &Context, conf: &Path) -> Result<Document, Failures> {
+    Ok(Document::of_releases(look(context, conf).await?))
+}
+
+async fn look(context: &Context, conf: &Path) -> Result<Vec<(HostName, Inspected<InstallSeen>)>, Failures> {
+    let cloud = load_cloud(conf)?;
+    let (hosts, _) = hosts(context, &cloud);
+    let settings = &context.settings;
+    let looking = inspect_installs(&context.fleet, &hosts, &settings.install_path, settings.timeouts.command);
+    context.look(looking).await
+}

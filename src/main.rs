@@ -1,0 +1,7 @@
+//! The `arcusctl` program; everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    arcusctl::cli::main()
+}

@@ -1,0 +1,212 @@
+//! The one document a command comes to: printed whole as JSON, or told to a person.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::PingAnswer;
+use super::exit_code::exit_code;
+use crate::error::{Failure, FailureKind, Failures};
+use crate::exec::{Outcome, RunReport, StepResult};
+use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
+use crate::model::{EnsembleMember, HostName, ReleaseId};
+use crate::plan::Plan;
+use crate::zk::MemberState;
+
+/// Counts up when a program that reads the JSON output would have to change.
+pub const VERSION: u32 = 1;
+
+/// What a command came to (`docs/json-output.md`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    pub version: u32,
+    pub command: &'static str,
+    pub exit_code: u8,
+    pub dry_run: bool,
+    pub interrupted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<StepResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
+    /// People are shown the nodes of a cloud only when they asked for that one.
+    #[serde(skip)]
+    pub nodes_too: bool,
+    /// Everything that failed, whether it is in `plan`, in `results` or in `data` as well.
+    pub failures: Vec<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// The documents of the commands that a command is made of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Document>,
+}
+
+/// What a command that only looks has to show.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Data {
+    Members(Vec<MemberReport>),
+    Clouds(Vec<CloudReport>),
+    Answers(Vec<PingAnswer>),
+    Hosts(Vec<HostReleases>),
+}
+
+/// The releases of one host.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostReleases {
+    pub host: HostName,
+    pub current: Option<ReleaseId>,
+    pub previous: Option<ReleaseId>,
+    /// Bytes free at the install path.
+    pub free: Option<u64>,
+    pub releases: BTreeMap<ReleaseId, ReleaseSeen>,
+}
+
+/// One member of the ensemble.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemberReport {
+    pub member: EnsembleMember,
+    #[serde(flatten)]
+    pub state: MemberState,
+}
+
+impl Document {
+    fn new(command: &'static str) -> Self {
+        Self {
+            version: VERSION,
+            command,
+            exit_code: 0,
+            dry_run: false,
+            interrupted: false,
+            plan: None,
+            results: Vec::new(),
+            data: None,
+            nodes_too: false,
+            failures: Vec::new(),
+            seconds: None,
+            parts: Vec::new(),
+        }
+    }
+
+    fn settle(mut self, success: bool) -> Self {
+        let failures: Vec<&Failure> = self.failures.iter().collect();
+        self.exit_code = exit_code(&failures, success, self.interrupted);
+        self
+    }
+
+    /// A command that could not even begin.
+    pub fn of_failures(command: &'static str, failures: &Failures) -> Self {
+        let failures = failures.as_slice().to_vec();
+        let interrupted = failures.iter().any(|failure| failure.kind == FailureKind::Interrupted);
+        Self { failures, interrupted, ..Self::new(command) }.settle(false)
+    }
+
+    /// A plan that is shown and not run.
+    pub fn of_plan(plan: Plan) -> Self {
+        let failures = plan.problems.iter().map(|problem| problem.failure.clone()).collect();
+        let success = !plan.is_empty() || !plan.holds.is_empty();
+        let document = Self::new(plan.command);
+        Self { failures, dry_run: true, plan: Some(plan), ..document }.settle(success)
+    }
+
+    /// A plan that was run.
+    pub fn of_run(plan: Plan, report: RunReport, elapsed: Duration) -> Self {
+        let problems = plan.problems.iter().map(|problem| problem.failure.clone());
+        let failed = report.results.iter().filter_map(|result| result.failure().cloned());
+        let failures = problems.chain(failed).collect();
+        let done = report.results.iter().any(|result| matches!(result.outcome, Outcome::Done { .. }));
+        // What was finished in spite of an interrupt is as good as not interrupted.
+        let unfinished = report.results.iter().any(|result| !matches!(result.outcome, Outcome::Done { .. }));
+        let success = done || !plan.holds.is_empty();
+        let document = Self::new(plan.command);
+        Self {
+            failures,
+            interrupted: report.interrupted && unfinished,
+            seconds: Some((elapsed.as_secs_f64() * 1000.0).round() / 1000.0),
+            results: report.results,
+            plan: Some(plan),
+            ..document
+        }
+        .settle(success)
+    }
+
+    /// The state of the ensemble.
+    pub fn of_ensemble(states: Vec<(EnsembleMember, MemberState)>) -> Self {
+        let failures = states
+            .iter()
+            .filter(|(_, state)| state.stats().is_none())
+            .map(|(member, state)| {
+                Failure::unreachable(format!("{member}: does not serve"))
+                    .cause(state.describe())
+                    .hint("start it: arcusctl zookeeper start")
+            })
+            .collect();
+        let success = states.iter().any(|(_, state)| state.stats().is_some());
+        let members = states.into_iter().map(|(member, state)| MemberReport { member, state }).collect();
+        Self { failures, data: Some(Data::Members(members)), ..Self::new("zookeeper stat") }.settle(success)
+    }
+
+    /// The clouds; `nodes_too` when a person is to see every node.
+    pub fn of_clouds(clouds: Vec<CloudReport>, nodes_too: bool) -> Self {
+        Self { data: Some(Data::Clouds(clouds)), nodes_too, ..Self::new("memcached list") }.settle(true)
+    }
+
+    /// The releases of every host that could be asked.
+    pub fn of_releases(hosts: Vec<(HostName, Inspected<InstallSeen>)>) -> Self {
+        let mut failures = Vec::new();
+        let mut answered = Vec::new();
+        for (host, seen) in hosts {
+            match seen {
+                Ok(seen) => {
+                    let InstallSeen { current, previous, free, releases, .. } = seen;
+                    answered.push(HostReleases { host, current, previous, free, releases });
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        let success = !answered.is_empty();
+        Self { failures, data: Some(Data::Hosts(answered)), ..Self::new("releases") }.settle(success)
+    }
+
+    /// Answers to `ping`, and what kept others from being asked.
+    pub fn of_ping(answers: Vec<PingAnswer>, unasked: Vec<Failure>) -> Self {
+        let failed = answers.iter().filter_map(|answer| answer.failure.clone());
+        let failures = failed.chain(unasked).collect();
+        let success = answers.iter().any(|answer| answer.failure.is_none());
+        Self { failures, data: Some(Data::Answers(answers)), ..Self::new("ping") }.settle(success)
+    }
+
+    /// A command made of others.
+    pub fn of_parts(command: &'static str, parts: Vec<Self>) -> Self {
+        let failures = parts.iter().flat_map(|part| part.failures.iter().cloned()).collect();
+        let success = parts.iter().any(Self::has_success);
+        Self {
+            failures,
+            interrupted: parts.iter().any(|part| part.interrupted),
+            dry_run: parts.iter().any(|part| part.dry_run),
+            parts,
+            ..Self::new(command)
+        }
+        .settle(success)
+    }
+
+    /// Something of what was asked for is so.
+    pub fn has_success(&self) -> bool {
+        let done = self.results.iter().any(|result| matches!(result.outcome, Outcome::Done { .. }));
+        let holds = self.plan.as_ref().is_some_and(|plan| {
+            !plan.holds.is_empty()
+                || (self.dry_run && !plan.is_empty())
+                || plan.is_empty() && plan.problems.is_empty()
+        });
+        done || holds || self.data.is_some() || self.parts.iter().any(Self::has_success)
+    }
+
+    /// There was nothing to do.
+    pub fn is_unchanged(&self) -> bool {
+        self.plan.as_ref().is_some_and(Plan::is_empty)
+    }
+}

@@ -1,0 +1,17 @@
+//! Telling: plans, events, results and answers, for a person or for a program.
+//!
+//! Boundary: data goes to standard output, everything else to standard error; nothing here changes what happens.
+
+mod document;
+mod exit_code;
+mod failures;
+mod ping;
+mod plans;
+mod printer;
+mod progress;
+mod tables;
+
+pub use document::{Data, Document, HostReleases, MemberReport, VERSION};
+pub use exit_code::{exit_code_of, exit_codes};
+pub use ping::PingAnswer;
+pub use printer::Printer;

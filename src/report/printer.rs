@@ -1,0 +1,160 @@
+//! The voice of the program: data on standard output, all else on standard error.
+
+use std::io::{BufRead as _, IsTerminal as _, Write};
+
+use owo_colors::OwoColorize as _;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::document::Document;
+use super::progress::Progress;
+use super::{failures, plans, tables};
+use crate::error::{Failure, FailureKind, Failures};
+use crate::exec::{Event, Outcome};
+use crate::plan::Plan;
+
+/// Says things to whoever runs the program, or keeps quiet as told.
+#[derive(Clone, Copy, Debug)]
+pub struct Printer {
+    json: bool,
+    quiet: bool,
+}
+
+impl Printer {
+    pub fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    /// True where bars may be drawn.
+    pub(super) fn is_live(self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
+    /// A line about what is going on.
+    pub fn progress(self, line: &str) {
+        if !self.quiet {
+            error_line(line);
+        }
+    }
+
+    /// Something the operator must see, whatever was asked to be kept quiet.
+    pub fn notice(self, line: &str) {
+        error_line(line);
+    }
+
+    /// The heading of one part of a longer command.
+    pub fn headline(self, line: &str) {
+        self.progress(&format!("\n{}", line.bold().underline()));
+    }
+
+    /// What already holds, before the rest is done.
+    pub fn holdings(self, plan: &Plan) {
+        for line in plans::render_holdings(plan) {
+            self.progress(&format!("   {}  {}", "=".dimmed(), line.dimmed()));
+        }
+        for note in &plan.notes {
+            self.progress(&format!(" {}  {note}", "note".yellow()));
+        }
+    }
+
+    /// The plan that a question is about.
+    pub fn plan(self, plan: &Plan) {
+        self.notice(plans::render(plan).trim_end());
+    }
+
+    /// Prints events until the run is over.
+    pub async fn follow(self, events: UnboundedReceiver<Event>) {
+        Progress::new(self).follow(events).await;
+    }
+
+    /// Asks for `name` to be typed before something is destroyed.
+    ///
+    /// # Errors
+    /// When it is not typed, or there is nobody to ask.
+    pub fn confirm_by_name(self, name: &str, instead: &str) -> Result<(), Failures> {
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::refused("this must be confirmed, and there is no terminal to ask at")
+                .hint(format!("add {instead} to confirm it"))
+                .into());
+        }
+        self.notice(&format!("Type {} to go on:", name.bold()));
+        let mut typed = String::new();
+        let read = std::io::stdin().lock().read_line(&mut typed);
+        if read.is_ok() && typed.trim() == name {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Interrupted, "not confirmed").hint("nothing was changed").into())
+    }
+
+    /// Says what a command came to; the last thing it prints.
+    pub fn document(self, document: &Document) {
+        if self.json {
+            match serde_json::to_string_pretty(document) {
+                Ok(text) => output(&(text + "\n")),
+                Err(error) => error_line(&format!("{} cannot write JSON: {error}", "error:".red().bold())),
+            }
+        } else {
+            show_data(document);
+        }
+        let told = failures::render(&document.failures);
+        if !told.is_empty() {
+            error_line(&format!("\n{}", told.trim_end()));
+        }
+        if let Some(line) = summary(document) {
+            self.progress(&line);
+        }
+    }
+}
+
+fn show_data(document: &Document) {
+    if document.dry_run
+        && let Some(plan) = &document.plan
+    {
+        output(&plans::render(plan));
+    }
+    if let Some(data) = &document.data {
+        output(&tables::render(data, document.nodes_too));
+    }
+    document.parts.iter().for_each(show_data);
+}
+
+/// `deploy: 2 done, 1 unchanged, 1 failed (1.2 s)`; nothing for a command that only looks.
+fn summary(document: &Document) -> Option<String> {
+    if document.dry_run {
+        return Some("dry run: nothing was changed".dimmed().to_string());
+    }
+    if !document.parts.is_empty() {
+        let state = if document.exit_code == 0 {
+            "complete".green().to_string()
+        } else {
+            "incomplete".red().to_string()
+        };
+        return Some(format!("{}: {state}", document.command));
+    }
+    let plan = document.plan.as_ref()?;
+    let count =
+        |fits: fn(&Outcome) -> bool| document.results.iter().filter(|result| fits(&result.outcome)).count();
+    let counts = [
+        (count(|outcome| matches!(outcome, Outcome::Done { .. })), "done"),
+        (plan.holds.len(), "unchanged"),
+        (count(|outcome| matches!(outcome, Outcome::Skipped { .. })), "not begun"),
+        (plan.problems.len() + count(|outcome| matches!(outcome, Outcome::Failed { .. })), "failed"),
+    ];
+    let told: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let seconds = document.seconds.map(|seconds| format!(" ({seconds:.1} s)")).unwrap_or_default();
+    let interrupted = if document.interrupted { "interrupted: " } else { "" };
+    let text = if told.is_empty() { "nothing to do".to_owned() } else { told.join(", ") };
+    Some(format!("{}: {interrupted}{text}{seconds}", document.command.bold()))
+}
+
+/// A reader that went away (`| head`) is no reason to fail.
+fn output(text: &str) {
+    let _reader_gone = anstream::stdout().lock().write_all(text.as_bytes());
+}
+
+fn error_line(line: &str) {
+    let _reader_gone = writeln!(anstream::stderr().lock(), "{line}");
+}

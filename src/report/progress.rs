@@ -1,0 +1,109 @@
+//! Events while a plan runs: bars on a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use owo_colors::OwoColorize as _;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::Printer;
+use crate::exec::{Event, Outcome, StepResult};
+use crate::plan::Target;
+
+/// What is shown of a run while it goes on.
+pub(super) struct Progress {
+    printer: Printer,
+    bars: Option<MultiProgress>,
+    active: BTreeMap<Target, ProgressBar>,
+    uploads: BTreeMap<Target, ()>,
+}
+
+impl Progress {
+    pub(super) fn new(printer: Printer) -> Self {
+        let bars = printer
+            .is_live()
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
+        Self { printer, bars, active: BTreeMap::new(), uploads: BTreeMap::new() }
+    }
+
+    pub(super) async fn follow(mut self, mut events: UnboundedReceiver<Event>) {
+        while let Some(event) = events.recv().await {
+            self.event(event);
+        }
+        if let Some(bars) = &self.bars
+            && let Err(error) = bars.clear()
+        {
+            tracing::debug!(%error, "the progress bars could not be cleared");
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::StageStarted { title, steps } => {
+                let count = if steps == 1 { String::new() } else { format!(" ({steps})") };
+                self.line(&format!("{}{count}", title.bold()));
+            }
+            Event::StepStarted { target, action } => {
+                if let Some(bars) = &self.bars {
+                    let bar = bars.add(ProgressBar::new_spinner());
+                    bar.set_style(style("  {spinner} {prefix}  {wide_msg}"));
+                    bar.set_prefix(target.to_string());
+                    bar.set_message(action);
+                    bar.enable_steady_tick(Duration::from_millis(100));
+                    self.active.insert(target, bar);
+                }
+            }
+            Event::Bytes { target, done, total } => {
+                if let Some(bar) = self.active.get(&target) {
+                    if self.uploads.insert(target, ()).is_none() {
+                        bar.set_length(total);
+                        bar.set_style(style(
+                            "  {spinner} {prefix}  {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
+                        ));
+                    }
+                    bar.set_position(done);
+                }
+            }
+            Event::Note { target, text } => {
+                if let Some(bar) = self.active.get(&target) {
+                    bar.set_message(text.clone());
+                }
+                self.line(&format!("   {}  {target}  {text}", "..".dimmed()));
+            }
+            Event::Finished(result) => {
+                if let Some(bar) = self.active.remove(&result.target) {
+                    bar.finish_and_clear();
+                }
+                self.uploads.remove(&result.target);
+                self.line(&render_result(&result));
+            }
+        }
+    }
+
+    fn line(&self, line: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| self.printer.progress(line)),
+            None => self.printer.progress(line),
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn render_result(result: &StepResult) -> String {
+    let seconds = format!("({:.1} s)", result.elapsed.as_secs_f64());
+    let target = &result.target;
+    match &result.outcome {
+        Outcome::Done { detail } => format!("   {}  {target}  {detail} {}", "ok".green(), seconds.dimmed()),
+        Outcome::Skipped { reason } => format!(" {}  {target}  {reason}", "skip".yellow()),
+        Outcome::Failed { failure } => {
+            // The message names the target again where it can stand alone.
+            let message = failure.message.strip_prefix(&format!("{target}: ")).unwrap_or(&failure.message);
+            let cause = failure.causes.first().map(|cause| format!(": {cause}")).unwrap_or_default();
+            format!(" {}  {target}  {message}{cause} {}", "FAIL".red().bold(), seconds.dimmed())
+        }
+    }
+}

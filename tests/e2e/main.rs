@@ -1,0 +1,7 @@
+//! End to end: the real binary against real sshd, ZooKeeper and memcached on the hosts of a lab.
+//!
+//! Each test has a lab of its own, so tests run side by side and none sees what another left. They need root and
+//! namespaces; without them they fail and say so.
+
+mod support;
+mod walkthrough;
