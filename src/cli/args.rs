@@ -104,6 +104,7 @@ pub enum Command {
     Memcached(Memcached),
     /// Time an answer from every member, host and cache node of a cloud
     Ping {
+        /// The service code
         #[arg(value_name = "CODE")]
         code: ServiceCode,
     },
@@ -176,6 +177,7 @@ pub enum Memcached {
     },
     /// Take a cloud out of ZooKeeper; its nodes must be stopped
     Unregister {
+        /// The service code
         #[arg(value_name = "CODE")]
         code: ServiceCode,
         /// Do not ask
@@ -196,6 +198,7 @@ pub enum Memcached {
     },
     /// Show a cloud and its nodes; without a code, all clouds
     List {
+        /// The service code
         #[arg(value_name = "CODE")]
         code: Option<ServiceCode>,
     },
@@ -205,6 +208,7 @@ pub enum Memcached {
 
 #[derive(Args, Debug)]
 pub struct Nodes {
+    /// The service code
     #[arg(value_name = "CODE")]
     pub code: ServiceCode,
     /// Only these nodes [default: all]

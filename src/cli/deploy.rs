@@ -9,9 +9,9 @@ use crate::config::load_cloud;
 use crate::error::{Failure, Failures};
 use crate::exec::{Operator, Parcel};
 use crate::inspect::inspect_installs;
-use crate::model::{Cloud, HostName};
+use crate::model::{Cloud, Compression, HostName};
 use crate::package::{self, Package};
-use crate::plan::{self, DeployWish};
+use crate::plan::{self, Action, DeployWish};
 use crate::report::Document;
 
 pub(super) async fn deploy(context: &Context, args: &Deploy) -> Result<Document, Failures> {
@@ -32,9 +32,26 @@ pub(super) async fn deploy(context: &Context, args: &Deploy) -> Result<Document,
     plan.notes.extend(note);
     let mut operator =
         Operator::new(Arc::clone(&context.fleet), Arc::clone(&context.settings), context.ensemble.clone());
-    operator.parcel = Some(Parcel { label: args.label.clone(), ..package.parcel() });
+    let mut parcel = Parcel { label: args.label.clone(), ..package.parcel() };
+    let zstd = plan
+        .steps()
+        .any(|step| matches!(step.action, Action::StageRelease { compression: Compression::Zstd, .. }));
+    // Held until the run is over: its end removes the file.
+    let mut spool = None;
+    if zstd && !args.change.dry_run {
+        let packing =
+            tokio::task::spawn_blocking(move || package.recompress().map(|packed| (packed, package)));
+        let packed = context.look(packing).await?;
+        let ((archive, path), package) =
+            packed.map_err(|error| Failure::failed("compressing the package broke off").cause(error))??;
+        parcel.zstd = Some(archive);
+        spool = Some((path, package));
+    }
+    operator.parcel = Some(parcel);
     operator.rate_limit = args.limit_rate;
-    Ok(context.carry_out_with(&operator, plan, args.change.dry_run).await)
+    let document = context.carry_out_with(&operator, plan, args.change.dry_run).await;
+    drop(spool);
+    Ok(document)
 }
 
 /// The hosts of the cloud, then those of the ensemble that are not among them.

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::{deploy, memcached, zookeeper};
 use crate::config::load_cloud;
 use crate::error::Failures;
+use crate::exec::Outcome;
 use crate::report::Document;
 
 pub(super) async fn quicksetup(context: &Context, args: &Deploy) -> Result<Document, Failures> {
@@ -22,9 +23,7 @@ pub(super) async fn quicksetup(context: &Context, args: &Deploy) -> Result<Docum
         context.printer.headline("3/5 memcached register");
         add(&mut parts, "memcached register", memcached::register(context, &args.conf, change).await);
     }
-    // What is not registered cannot be planned to start; a dry run ends where it would have to guess.
-    let registered = parts.last().is_some_and(|part| part.dry_run && !part.is_unchanged());
-    if go_on(context, &parts) && !registered {
+    if go_on(context, &parts) {
         context.printer.headline("4/5 memcached start");
         let nodes = Nodes { code: code.clone(), nodes: Vec::new(), change };
         add(&mut parts, "memcached start", memcached::start(context, &nodes).await);
@@ -42,5 +41,13 @@ fn add(parts: &mut Vec<Document>, command: &'static str, outcome: Result<Documen
 
 /// One host's failure keeps no other from going on; a part that came to nothing does.
 fn go_on(context: &Context, parts: &[Document]) -> bool {
-    !context.stop.gently.is_cancelled() && parts.last().is_none_or(Document::has_success)
+    let Some(last) = parts.last() else { return true };
+    // What comes next is planned by what this part would have changed, so a dry run ends where it would have to guess.
+    if last.dry_run && !last.is_unchanged() {
+        context.printer.progress("the parts after this one can be planned once it is done");
+        return false;
+    }
+    // What was skipped, such as a switch that is made everywhere or nowhere, is what the next part builds on.
+    let skipped = last.results.iter().any(|result| matches!(result.outcome, Outcome::Skipped { .. }));
+    !context.stop.gently.is_cancelled() && last.has_success() && !skipped
 }

@@ -155,7 +155,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(10),
             command: Duration::from_secs(60),
-            ensemble: Duration::from_secs(60),
+            ensemble: Duration::from_secs(90),
             join: Duration::from_secs(60),
             stop: Duration::from_secs(30),
             zookeeper: Duration::from_secs(10),

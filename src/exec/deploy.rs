@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
-use super::{Event, Events, Operator, Parcel};
+use super::{Archive, Event, Events, Operator};
 use crate::error::Failure;
-use crate::model::{HostName, ReleaseId};
+use crate::model::{Compression, HostName, ReleaseId};
 use crate::plan::{Target, human_bytes};
 use crate::remote::{Process, Remote, Script, scripts};
 
@@ -25,34 +25,46 @@ impl Operator {
         &self,
         host: &HostName,
         release: &ReleaseId,
+        compression: Compression,
         partial: u64,
         events: &Events,
     ) -> Result<String, Failure> {
         let parcel = self.parcel.as_ref().ok_or_else(|| Failure::failed("there is no package to send"))?;
+        let archive = match compression {
+            Compression::Gzip => &parcel.gzip,
+            Compression::Zstd => parcel
+                .zstd
+                .as_ref()
+                .ok_or_else(|| Failure::failed("the package was not compressed with zstd"))?,
+        };
+        let name = format!(".{release}.{}", compression.extension());
         let remote = self.fleet.host(host).await?;
         let here =
-            if partial == 0 { 0 } else { self.matching_part(&*remote, parcel, release, partial).await? };
+            if partial == 0 { 0 } else { self.matching_part(&*remote, archive, &name, partial).await? };
         let script = Script::new("stage the release", scripts::STAGE)
             .arg(&self.settings.install_path)
             .arg(release.as_str())
-            .arg(&parcel.sha256)
+            .arg(&name)
+            .arg(&archive.sha256)
             .arg(parcel.root.clone().unwrap_or_default())
             .arg(&parcel.names_sha256)
             .arg(parcel.label.clone().unwrap_or_default())
-            .arg(parcel.bytes.to_string())
+            .arg(archive.bytes.to_string())
             .arg(here.to_string());
         let mut process = remote.spawn(&script).await?;
         let start = Instant::now();
         // A script that fails early closes its input; then its own words say more than the broken pipe.
-        let sent = self.send(&mut process, parcel, here, host, events).await;
+        let sent = self.send(&mut process, archive, here, host, events).await;
         let limit = self.settings.timeouts.command * UNPACK_FACTOR;
         let output = tokio::time::timeout(limit, process.finish()).await.map_err(|_| {
             Failure::unreachable(format!("{host}: did not unpack the release within {} s", limit.as_secs()))
                 .hint("see whether the host's disk hangs; raise [timeouts] command in arcusctl.toml if it is only slow")
         })??;
-        output.success(host, &script)?;
+        if output.success(host, &script)?.trim() == "present" {
+            return Ok(format!("release {release} was brought by another run meanwhile"));
+        }
         sent?;
-        let bytes = parcel.bytes - here;
+        let bytes = archive.bytes - here;
         let rate = (bytes as f64 / start.elapsed().as_secs_f64().max(0.001)) as u64;
         let kept =
             if here > 0 { format!(" after {} that were there", human_bytes(here)) } else { String::new() };
@@ -63,32 +75,32 @@ impl Operator {
     async fn matching_part(
         &self,
         remote: &dyn Remote,
-        parcel: &Parcel,
-        release: &ReleaseId,
+        archive: &Archive,
+        name: &str,
         partial: u64,
     ) -> Result<u64, Failure> {
-        if partial > parcel.bytes {
+        if partial > archive.bytes {
             return Ok(0);
         }
         let script = Script::new("look at the partial archive", scripts::PARTIAL)
             .arg(&self.settings.install_path)
-            .arg(release.as_str());
+            .arg(name);
         let limit = self.settings.timeouts.command * UNPACK_FACTOR;
-        let (there, ours) = tokio::join!(remote.check(&script, limit), checksum(parcel, partial));
+        let (there, ours) = tokio::join!(remote.check(&script, limit), checksum(archive, partial));
         Ok(if there?.trim() == ours? { partial } else { 0 })
     }
 
     async fn send(
         &self,
         process: &mut Process,
-        parcel: &Parcel,
+        archive: &Archive,
         here: u64,
         host: &HostName,
         events: &Events,
     ) -> Result<(), Failure> {
         let target = Target::Host(host.clone());
-        let unread = |error: std::io::Error| unread(parcel, error);
-        let mut file = File::open(&parcel.path).await.map_err(unread)?;
+        let unread = |error: std::io::Error| unread(archive, error);
+        let mut file = File::open(&archive.path).await.map_err(unread)?;
         file.seek(SeekFrom::Start(here)).await.map_err(unread)?;
         let Some(mut stdin) = process.stdin.take() else { return Ok(()) };
         let mut chunk = vec![0; CHUNK];
@@ -109,9 +121,9 @@ impl Operator {
                 .hint("run the command again: it goes on where this one stopped"));
             }
             done += read as u64;
-            if told.elapsed() >= TELL_EVERY || done == parcel.bytes {
+            if told.elapsed() >= TELL_EVERY || done == archive.bytes {
                 told = Instant::now();
-                events.send(Event::Bytes { target: target.clone(), done, total: parcel.bytes });
+                events.send(Event::Bytes { target: target.clone(), done, total: archive.bytes });
             }
             if let Some(rate) = self.rate_limit {
                 let due = Duration::from_secs_f64((done - here) as f64 / rate as f64);
@@ -151,14 +163,14 @@ impl Operator {
     }
 }
 
-fn unread(parcel: &Parcel, error: std::io::Error) -> Failure {
-    Failure::failed(format!("cannot read {}", parcel.path.display())).cause(error)
+fn unread(archive: &Archive, error: std::io::Error) -> Failure {
+    Failure::failed(format!("cannot read {}", archive.path.display())).cause(error)
 }
 
 /// SHA-256 of the first `length` bytes of the archive.
-async fn checksum(parcel: &Parcel, length: u64) -> Result<String, Failure> {
-    let unread = |error: std::io::Error| unread(parcel, error);
-    let mut file = File::open(&parcel.path).await.map_err(unread)?.take(length);
+async fn checksum(archive: &Archive, length: u64) -> Result<String, Failure> {
+    let unread = |error: std::io::Error| unread(archive, error);
+    let mut file = File::open(&archive.path).await.map_err(unread)?.take(length);
     let mut digest = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     loop {

@@ -43,10 +43,18 @@ impl Operator {
             .arg(&layout.conf_dir)
             .arg(&layout.log_dir);
         let remote = self.fleet.host(&layout.member.host).await?;
-        match remote.check(&script, self.settings.timeouts.command).await {
-            Ok(_) => Ok("process started".to_owned()),
-            Err(failure) => Err(failure.log(self.member_log(&layout.member, &layout.log_dir).await)),
+        let output = remote.run(&script, self.settings.timeouts.command).await?;
+        if output.status == 0 {
+            return Ok("process started".to_owned());
         }
+        self.not_started.lock().await.insert(layout.member.clone());
+        let said =
+            last_lines(&output.stderr, 1).pop().unwrap_or_else(|| format!("exit status {}", output.status));
+        let log = self.member_log(&layout.member, &layout.log_dir).await;
+        Err(Failure::failed(format!("{}: could not start ZooKeeper", layout.member))
+            .cause(format!("zkServer.sh says: {said}"))
+            .hint("the server's own last words are below; mend the cause and run the command again")
+            .log(log))
     }
 
     pub(super) async fn stop_member(&self, layout: &MemberLayout) -> Result<String, Failure> {
@@ -97,7 +105,9 @@ impl Operator {
         let start = Instant::now();
         let limit = self.settings.timeouts.ensemble;
         let mut waiting: BTreeMap<EnsembleMember, MemberState> = BTreeMap::new();
-        let mut open: Vec<EnsembleMember> = members.to_vec();
+        let failed = self.not_started.lock().await.clone();
+        let mut open: Vec<EnsembleMember> =
+            members.iter().filter(|member| !failed.contains(*member)).cloned().collect();
         let mut results = Vec::new();
         let mut served = 0;
         let mut looked = Instant::now();
@@ -156,8 +166,9 @@ impl Operator {
         results: &mut Vec<StepResult>,
     ) {
         let wish = self.wish();
-        let closed = |member: &&EnsembleMember| matches!(states.get(*member), Some(MemberState::Down { .. }));
-        let places: Vec<_> = open.iter().filter(closed).map(|member| wish.place(member)).collect();
+        let doubtful =
+            |member: &&EnsembleMember| !matches!(states.get(*member), Some(MemberState::NotServing) | None);
+        let places: Vec<_> = open.iter().filter(doubtful).map(|member| wish.place(member)).collect();
         let timeouts = &self.settings.timeouts;
         let seen = crate::inspect::inspect_members(
             &self.fleet,

@@ -8,7 +8,7 @@ struct Meaning {
     cure: &'static str,
 }
 
-const MEANINGS: [Meaning; 13] = [
+const MEANINGS: [Meaning; 14] = [
     Meaning {
         status: 0,
         means: "it was told to stop",
@@ -28,6 +28,11 @@ const MEANINGS: [Meaning; 13] = [
         status: 65,
         means: "EX_DATAERR: the host name is longer than 128 characters",
         cure: "give the host a shorter name in DNS or /etc/hosts",
+    },
+    Meaning {
+        status: 66,
+        means: "EX_NOINPUT: bin/memcached is not there",
+        cure: "bring the build to the host: arcusctl deploy CONF",
     },
     Meaning {
         status: 67,
@@ -72,7 +77,7 @@ const MEANINGS: [Meaning; 13] = [
     Meaning {
         status: 139,
         means: "it crashed (segmentation fault)",
-        cure: "see [memcached] extra_args, a malformed -e value crashes it; a core file lies in <install>/logs",
+        cure: "see [memcached] extra_args, a malformed -e value crashes it; a core file lies in <install>/work",
     },
 ];
 

@@ -1,5 +1,6 @@
 //! The performer of real runs: knows the hosts, the ensemble and the package.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,18 +11,26 @@ use tokio::sync::Mutex;
 use super::{Events, Outcome, Perform, StepResult};
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::model::{Ensemble, ServiceCode};
+use crate::model::{Ensemble, EnsembleMember, ServiceCode};
 use crate::plan::{Action, Step, Target};
 use crate::remote::Fleet;
 use crate::zk::{Membership, ZooKeeper};
 
-/// The archive that a deploy sends.
+/// An archive as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parcel {
+pub struct Archive {
     /// A file of ours that does not change while it is sent.
     pub path: PathBuf,
     pub bytes: u64,
     pub sha256: String,
+}
+
+/// The package that a deploy sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    pub gzip: Archive,
+    /// The same tree, for hosts that have zstd; none is made when no host does.
+    pub zstd: Option<Archive>,
     /// The one directory at the archive's top, when there is one.
     pub root: Option<String>,
     /// SHA-256 of the sorted names of the tree, to see that all of it was unpacked.
@@ -41,6 +50,8 @@ pub struct Operator {
     pub rate_limit: Option<u64>,
     /// Kill what does not end by itself.
     pub force: bool,
+    /// Members whose start failed; waiting for them is of no use.
+    pub(super) not_started: Mutex<BTreeSet<EnsembleMember>>,
     zookeeper: Mutex<Option<Arc<ZooKeeper>>>,
     membership: Mutex<Option<(ServiceCode, Arc<Membership>)>>,
 }
@@ -54,6 +65,7 @@ impl Operator {
             parcel: None,
             rate_limit: None,
             force: false,
+            not_started: Mutex::default(),
             zookeeper: Mutex::default(),
             membership: Mutex::default(),
         }
@@ -102,8 +114,8 @@ impl Operator {
         events: &Events,
     ) -> Result<String, Failure> {
         match (action, target) {
-            (Action::StageRelease { release, partial, .. }, Target::Host(host)) => {
-                self.stage_release(host, release, *partial, events).await
+            (Action::StageRelease { release, compression, partial, .. }, Target::Host(host)) => {
+                self.stage_release(host, release, *compression, *partial, events).await
             }
             (Action::PruneReleases { releases }, Target::Host(host)) => {
                 self.prune_releases(host, releases).await

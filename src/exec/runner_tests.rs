@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::model::HostName;
+use crate::model::{Compression, HostName};
 use crate::plan::{Action, Problem, Stage};
 
 /// Records the order of effects; fails, blocks or interrupts where it is told to.
@@ -46,7 +46,12 @@ fn host(name: &str) -> Target {
 
 fn stage(title: &'static str, hosts: &[&str]) -> Stage {
     let action = |_: &str| match title {
-        "one" => Action::StageRelease { release: "r1".parse().unwrap(), bytes: 1, partial: 0 },
+        "one" => Action::StageRelease {
+            release: "r1".parse().unwrap(),
+            bytes: 1,
+            compression: Compression::Gzip,
+            partial: 0,
+        },
         _ => Action::SwitchRelease { release: "r1".parse().unwrap(), from: None, adopts: vec![] },
     };
     Stage {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::tree::{ArcusTree, RegisteredCode};
 use crate::config::parse_registered;
 use crate::error::Failure;
-use crate::model::{Cloud, NodeAddr, NodeOptions, ServiceCode};
+use crate::model::{Cloud, NodeAddr, NodeOptions, ServiceCode, znode};
 
 /// How a cloud does, from a client's point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -130,12 +130,19 @@ pub fn registered_cloud(code: &ServiceCode, tree: &ArcusTree) -> Option<Vec<Regi
             NodeLabel::Name(_) => None,
         }));
     }
-    Some(
-        addrs
-            .into_iter()
-            .map(|addr| RegisteredNode { addr, options: options_of(addr, cloud.as_ref(), tree) })
-            .collect(),
-    )
+    // A node of the document without a mapping would refuse to start; leaving it out would hide that.
+    let documented = cloud.iter().flat_map(|cloud| &cloud.nodes).map(|node| node.addr);
+    let unmapped: BTreeSet<NodeAddr> = documented.filter(|addr| !addrs.contains(addr)).collect();
+    let unmapped = unmapped.into_iter().map(|addr| {
+        let failure = Failure::refused(format!("{addr}: has no mapping, so it would refuse to start"))
+            .cause(format!("the document of {code} names it, but {} does not exist", znode::mapping(addr)))
+            .hint("register the cloud from its JSON: arcusctl memcached register CONF");
+        RegisteredNode { addr, options: Err(failure) }
+    });
+    let mapped = addrs
+        .iter()
+        .map(|addr| RegisteredNode { addr: *addr, options: options_of(*addr, cloud.as_ref(), tree) });
+    Some(mapped.chain(unmapped).collect())
 }
 
 /// The live members of a code by address; names that are no address are left out.

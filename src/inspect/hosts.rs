@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Inspected;
 use crate::error::Failure;
-use crate::model::{EnsembleMember, HostName, ReleaseId};
+use crate::model::{Compression, EnsembleMember, HostName, ReleaseId};
 use crate::remote::{Fleet, Script, scripts};
 
 /// Separates the arguments of one process in a line; no argument can contain it and be passed through a shell script.
@@ -35,7 +35,9 @@ pub struct InstallSeen {
     /// Complete releases, whether in use or not.
     pub releases: BTreeMap<ReleaseId, ReleaseSeen>,
     /// Bytes of uploads that were cut short.
-    pub partial: BTreeMap<ReleaseId, u64>,
+    pub partial: BTreeMap<(ReleaseId, Compression), u64>,
+    /// The best compression that it can unpack.
+    pub compression: Compression,
     /// Bytes free for the login user.
     pub free: Option<u64>,
     /// Entries that are no links into a release, as `arcus.sh` leaves them: `bin`, `lib`, `zookeeper/bin`, ….
@@ -50,6 +52,8 @@ pub struct ReleaseSeen {
     pub label: Option<String>,
     /// When it was staged, in seconds since 1970 by the host's clock.
     pub staged: u64,
+    /// What it takes up on the host's disk; links that it shares with an adopted install count too.
+    pub bytes: u64,
     /// Processes that execute it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<ReleaseUser>,
@@ -204,24 +208,33 @@ fn read_install(text: &str, install_path: &str) -> Option<InstallSeen> {
         releases: read_releases(text),
         partial: values(text, "partial")
             .filter_map(|line| {
-                let (release, bytes) = line.split_once(' ')?;
-                Some((release.parse().ok()?, bytes.parse().ok()?))
+                let (archive, bytes) = line.split_once(' ')?;
+                let fits = |compression: Compression| {
+                    Some((archive.strip_suffix(compression.extension())?.strip_suffix('.')?, compression))
+                };
+                let (release, compression) = fits(Compression::Gzip).or_else(|| fits(Compression::Zstd))?;
+                Some(((release.parse().ok()?, compression), bytes.parse().ok()?))
             })
             .collect(),
+        compression: match value(text, "zstd")? {
+            "yes" => Compression::Zstd,
+            _ => Compression::Gzip,
+        },
         free: value(text, "free").and_then(|blocks| blocks.parse::<u64>().ok()).map(|blocks| blocks * 1024),
         plain_entries: values(text, "plain").map(str::to_owned).collect(),
     })
 }
 
-/// `release NAME SECONDS LABEL` and `user NAME PID COMMAND WHAT`.
+/// `release NAME SECONDS KILOBYTES LABEL` and `runs NAME PID COMMAND WHAT`.
 fn read_releases(text: &str) -> BTreeMap<ReleaseId, ReleaseSeen> {
     let mut releases: BTreeMap<ReleaseId, ReleaseSeen> = BTreeMap::new();
     for line in values(text, "release") {
-        let mut words = line.splitn(3, ' ');
+        let mut words = line.splitn(4, ' ');
         let Some(release) = words.next().and_then(|name| name.parse().ok()) else { continue };
         let staged = words.next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default();
+        let kilobytes: u64 = words.next().and_then(|size| size.parse().ok()).unwrap_or_default();
         let label = words.next().filter(|label| !label.is_empty()).map(str::to_owned);
-        releases.insert(release, ReleaseSeen { label, staged, users: Vec::new() });
+        releases.insert(release, ReleaseSeen { label, staged, bytes: kilobytes * 1024, users: Vec::new() });
     }
     for line in values(text, "runs") {
         let words: Vec<&str> = line.split(' ').collect();
@@ -336,7 +349,7 @@ mod tests {
     #[test]
     fn an_install_is_read_from_its_lines() {
         let text = "user root\nwritable yes\narchitecture x86_64\nmachine m b h\nfree 1000\ncurrent ab12\nprevious cd34\n\
-            release ab12 1700000000 1.16.1\nrelease cd34 1600000000 \nruns cd34 77 memcached 11211\npartial ef56 4096\nplain bin\n";
+            release ab12 1700000000 9000 1.16.1\nrelease cd34 1600000000 9000 \nruns cd34 77 memcached 11211\npartial ef56.tar.zst 4096\nzstd no\nplain bin\n";
         let seen = read_install(text, "/opt/arcus").unwrap();
         assert_eq!(seen.current.unwrap().as_str(), "ab12");
         assert_eq!(seen.free, Some(1_024_000));
@@ -344,7 +357,7 @@ mod tests {
             seen.releases.values().map(|release| release.label.as_deref()).collect();
         assert_eq!(labels, [Some("1.16.1"), None]);
         assert_eq!(seen.releases[&"cd34".parse().unwrap()].users[0].what, "11211");
-        assert_eq!(seen.partial[&"ef56".parse().unwrap()], 4096);
+        assert_eq!(seen.partial[&("ef56".parse().unwrap(), Compression::Zstd)], 4096);
         assert_eq!(seen.plain_entries, ["bin"]);
     }
 

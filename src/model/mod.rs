@@ -14,6 +14,6 @@ pub use cloud::{Cloud, NodeOptions, NodeSpec};
 pub use ensemble::{Ensemble, EnsembleFault, EnsembleMember};
 pub use host::HostName;
 pub use node_addr::{NodeAddr, NodeAddrFault};
-pub use release::ReleaseId;
+pub use release::{Compression, ReleaseId};
 pub use service_code::{ServiceCode, ServiceCodeFault};
 pub use znode::ZnodeChange;

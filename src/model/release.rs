@@ -14,6 +14,26 @@ const DIGITS: usize = 12;
 #[serde(try_from = "String", into = "String")]
 pub struct ReleaseId(String);
 
+/// How an archive is compressed for its way to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    /// What every host can unpack.
+    Gzip,
+    /// Smaller and much faster to unpack, where the host has it.
+    Zstd,
+}
+
+impl Compression {
+    /// The end of an archive's name, by which hosts and partial uploads tell the two apart.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Gzip => "tar.gz",
+            Self::Zstd => "tar.zst",
+        }
+    }
+}
+
 /// A text that names no release.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no release; releases are named by lower-case letters, digits, '.', '-' and '_'")]

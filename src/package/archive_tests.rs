@@ -111,7 +111,7 @@ fn a_good_archive_is_described() {
     assert_eq!(package.architecture.as_deref(), Some("x86_64"));
     assert_eq!(package.unpacked_bytes, 3 * 4096);
     assert_eq!(package.release().as_str(), &package.sha256[..12]);
-    assert_eq!(package.facts().bytes, package.parcel().bytes);
+    assert_eq!(package.facts().bytes, package.parcel().gzip.bytes);
 }
 
 #[test]

@@ -21,8 +21,8 @@ const CONF: &[u8] = b"zookeeper/conf";
 const CONF_KEPT: &[u8] = b"zookeeper/conf.dist";
 const CONF_LINK: &str = "../../../zookeeper/conf";
 /// Directories of one machine.
-const MACHINE_DIRECTORIES: [&[u8]; 6] =
-    [b"current", b"logs", b"releases", b"run", b"zookeeper/data", b"zookeeper/logs"];
+const MACHINE_DIRECTORIES: [&[u8]; 8] =
+    [b"current", b"logs", b"previous", b"releases", b"run", b"work", b"zookeeper/data", b"zookeeper/logs"];
 
 /// What of a directory is to be packed.
 #[derive(Debug)]

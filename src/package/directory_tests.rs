@@ -72,9 +72,19 @@ fn run(script: &str, args: &[&str], stdin: Stdio) {
 fn deploy(package: &Package, install: &Path) {
     let (install, release, parcel) = (install.to_str().unwrap(), package.release(), package.parcel());
     let root = parcel.root.unwrap_or_default();
-    let archive = File::open(&parcel.path).unwrap();
-    let size = parcel.bytes.to_string();
-    let args = [install, release.as_str(), &parcel.sha256, &root, &parcel.names_sha256, "", &size, "0"];
+    let archive = File::open(&parcel.gzip.path).unwrap();
+    let size = parcel.gzip.bytes.to_string();
+    let args = [
+        install,
+        release.as_str(),
+        ".x.tar.gz",
+        &parcel.gzip.sha256,
+        &root,
+        &parcel.names_sha256,
+        "",
+        &size,
+        "0",
+    ];
     run(scripts::STAGE, &args, archive.into());
     run(scripts::SWITCH, &[install, release.as_str()], Stdio::null());
 }

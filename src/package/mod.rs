@@ -13,6 +13,7 @@ mod name;
 mod pack;
 mod recognise;
 mod tape;
+mod zstd;
 
 #[cfg(test)]
 mod archive_tests;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 use crate::error::{Failure, Failures};
-use crate::exec::Parcel;
+use crate::exec::{Archive, Parcel};
 use crate::model::ReleaseId;
 use crate::plan::PackageFacts;
 
@@ -72,9 +73,8 @@ impl Package {
     /// What an execution needs to know; good for as long as this package exists.
     pub fn parcel(&self) -> Parcel {
         Parcel {
-            path: self.path.clone(),
-            bytes: self.bytes,
-            sha256: self.sha256.clone(),
+            gzip: Archive { path: self.path.clone(), bytes: self.bytes, sha256: self.sha256.clone() },
+            zstd: None,
             root: self.root.clone(),
             names_sha256: self.names_sha256.clone(),
             label: None,

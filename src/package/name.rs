@@ -12,7 +12,7 @@ const DEEPEST: usize = 100;
 const OWN_PREFIX: &str = ".arcusctl";
 const OWN_SUFFIX: &str = ".arcusctl-new";
 /// What an install path holds besides the links into its release.
-const RESERVED_AT_TOP: [&str; 3] = ["current", "releases", "run"];
+const RESERVED_AT_TOP: [&str; 6] = ["current", "logs", "previous", "releases", "run", "work"];
 /// Where a host keeps what a release brings as `zookeeper/conf`.
 const RESERVED_CONF: &str = "zookeeper/conf.dist";
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 
 use serde::Serialize;
 
-use crate::model::{EnsembleMember, NodeAddr, NodeOptions, ReleaseId, ServiceCode, ZnodeChange};
+use crate::model::{Compression, EnsembleMember, NodeAddr, NodeOptions, ReleaseId, ServiceCode, ZnodeChange};
 
 /// One step's work, down to the last value: executing it decides nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -13,7 +13,7 @@ use crate::model::{EnsembleMember, NodeAddr, NodeOptions, ReleaseId, ServiceCode
 pub enum Action {
     /// Send the package, verify it there and unpack it beside what is in use. `partial` bytes of an upload that was cut
     /// short lie there; they are kept if they match.
-    StageRelease { release: ReleaseId, bytes: u64, partial: u64 },
+    StageRelease { release: ReleaseId, bytes: u64, compression: Compression, partial: u64 },
     /// Make the staged release the current one, by one rename.
     SwitchRelease { release: ReleaseId, from: Option<ReleaseId>, adopts: Vec<String> },
     /// Remove releases that nobody needs any more.
@@ -75,10 +75,10 @@ pub struct NodeStop {
 impl fmt::Display for Action {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StageRelease { release, bytes, partial: 0 } => {
+            Self::StageRelease { release, bytes, partial: 0, .. } => {
                 write!(out, "send and unpack release {release} ({})", human_bytes(*bytes))
             }
-            Self::StageRelease { release, bytes, partial } => {
+            Self::StageRelease { release, bytes, partial, .. } => {
                 let (partial, bytes) = (human_bytes(*partial), human_bytes(*bytes));
                 write!(out, "send and unpack release {release} (going on after {partial} of {bytes})")
             }

@@ -61,12 +61,10 @@ pub fn deploy(
         if install.releases.contains_key(&package.release) {
             plan.hold(target.clone(), format!("has release {} already", package.release));
         } else {
-            let partial = install.partial.get(&package.release).copied().unwrap_or_default();
-            let release = package.release.clone();
-            stage.push(Step::new(
-                target.clone(),
-                Action::StageRelease { release, bytes: package.bytes, partial },
-            ));
+            let (release, compression) = (package.release.clone(), install.compression);
+            let partial = partial(package, install);
+            let action = Action::StageRelease { release, bytes: package.bytes, compression, partial };
+            stage.push(Step::new(target.clone(), action));
         }
         // Only names that the release brings are taken over; whatever else lies there is the operator's own.
         let adopts =
@@ -105,6 +103,11 @@ pub(super) fn machines<'a>(
     machines
 }
 
+/// What an upload that was cut short left of the archive that this one would send.
+fn partial(package: &PackageFacts, install: &InstallSeen) -> u64 {
+    install.partial.get(&(package.release.clone(), install.compression)).copied().unwrap_or_default()
+}
+
 fn unfit(package: &PackageFacts, host: &HostName, install: &InstallSeen) -> Option<Failure> {
     let wrong = package.architecture.as_ref().filter(|wanted| **wanted != install.architecture);
     if let Some(wanted) = wrong {
@@ -124,8 +127,8 @@ fn unfit(package: &PackageFacts, host: &HostName, install: &InstallSeen) -> Opti
     if install.releases.contains_key(&package.release) {
         return None;
     }
-    let partial = install.partial.get(&package.release).copied().unwrap_or_default();
-    let needed = package.bytes.saturating_sub(partial) + package.unpacked_bytes + SPARE_BYTES;
+    let needed =
+        package.bytes.saturating_sub(partial(package, install)) + package.unpacked_bytes + SPARE_BYTES;
     let free = install.free.filter(|free| *free < needed)?;
     Some(
         Failure::refused(format!("{host}: not enough room below {}", install.install_path))

@@ -1,5 +1,6 @@
 use super::*;
 use crate::inspect::{ReleaseSeen, ReleaseUser};
+use crate::model::Compression;
 use crate::plan::rollback;
 
 const ALL: DeployWish = DeployWish { partial: false, keep: 3 };
@@ -29,6 +30,7 @@ fn bare(name: &str) -> InstallSeen {
         previous: None,
         releases: BTreeMap::new(),
         partial: BTreeMap::new(),
+        compression: Compression::Gzip,
         free: Some(1 << 30),
         plain_entries: Vec::new(),
     }
@@ -132,7 +134,8 @@ fn with_releases(name: &str, releases: &[&str]) -> InstallSeen {
 #[test]
 fn an_upload_that_was_cut_short_goes_on() {
     let mut seen = bare("a");
-    seen.partial.insert(package().release, 400);
+    seen.partial.insert((package().release, Compression::Gzip), 400);
+    seen.partial.insert((package().release, Compression::Zstd), 700);
     let plan = deploy(&package(), ALL, &hosts(vec![("a", Ok(seen))]));
     assert_eq!(described(&plan)[0], "a: send and unpack release new1 (going on after 400 B of 1.0 kB)");
 }

@@ -330,7 +330,7 @@ fn usable_members(plan: &mut Plan, members: &Members) -> BTreeSet<EnsembleMember
 
 fn unfit(member: &EnsembleMember, state: &MemberState, seen: &MemberSeen) -> Option<Failure> {
     let occupied = match state {
-        MemberState::Serving(_) | MemberState::NotServing => seen.pid.is_none(),
+        MemberState::Serving(_) | MemberState::NotServing | MemberState::Silent => seen.pid.is_none(),
         MemberState::Strange { .. } => true,
         MemberState::Down { .. } | MemberState::Unreachable { .. } => false,
     };
@@ -342,7 +342,7 @@ fn unfit(member: &EnsembleMember, state: &MemberState, seen: &MemberSeen) -> Opt
             .cause(format!(
                 "it {}",
                 match state {
-                    MemberState::Strange { answer } => format!("answers srvr with {answer:?}"),
+                    MemberState::Strange { .. } | MemberState::Silent => state.describe(),
                     _ => "is a ZooKeeper server of another installation".to_owned(),
                 }
             ))

@@ -109,7 +109,9 @@ impl Output {
         }
         let told = last_lines(&self.stderr, 20);
         let failure = Failure::failed(format!("{host}: could not {}", script.purpose));
-        let failure = match told.last() {
+        // The last line often says only that there was an error above.
+        let known = told.iter().find(|line| scripts::hint(line).is_some());
+        let failure = match known.or(told.last()) {
             Some(line) => failure.cause(line).log(if told.len() > 1 { told } else { Vec::new() }),
             None => failure.cause(format!("exit status {}", self.status)),
         };

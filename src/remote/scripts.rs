@@ -38,7 +38,7 @@ pub const STOP_NODES: &str = include_str!("scripts/stop_nodes.sh");
 
 /// What to do about an error that a script's tools are known to print.
 pub(super) fn hint(stderr: &str) -> Option<&'static str> {
-    const KNOWN: [(&str, &str); 6] = [
+    const KNOWN: [(&str, &str); 8] = [
         ("No space left on device", "free space on that host, or set install_path to a larger file system"),
         ("Disk quota exceeded", "free space on that host, or have the login user's quota raised"),
         ("Read-only file system", "remount the file system writable, or set install_path elsewhere"),
@@ -47,6 +47,11 @@ pub(super) fn hint(stderr: &str) -> Option<&'static str> {
             "log in as a user who may do this ([ssh] user), or change the owner of the path",
         ),
         ("Operation not permitted", "log in as root, or as the user that cache nodes run as"),
+        (
+            "Cannot exec",
+            "install what is missing on that host; arcusctl needs sh, tar, gzip and coreutils there",
+        ),
+        ("another arcusctl is", "wait until the other run is through, then run the command again"),
         (
             "not found",
             "install what is missing on that host; arcusctl needs sh, tar, gzip and coreutils there",

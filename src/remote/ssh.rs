@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, Semaphore};
 
@@ -98,6 +99,29 @@ impl SshConnector {
             channels: Arc::new(Semaphore::new(CHANNELS_PER_HOST)),
         }))
     }
+}
+
+impl Drop for SshConnector {
+    /// An ssh that was still connecting when the run ended belongs to nobody; it is found by the private directory in its
+    /// arguments.
+    fn drop(&mut self) {
+        let ours = self.control_directory.path().as_os_str().as_bytes();
+        let Ok(processes) = std::fs::read_dir("/proc") else { return };
+        for process in processes.flatten() {
+            let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+            let (Some(pid), Ok(arguments)) = (pid, std::fs::read(process.path().join("cmdline"))) else {
+                continue;
+            };
+            let is_master = arguments.starts_with(b"ssh\0") && contains(&arguments, ours);
+            if is_master && let Err(error) = kill_process(pid, Signal::TERM) {
+                tracing::debug!(%error, "an unfinished ssh could not be ended");
+            }
+        }
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 #[derive(Debug)]

@@ -65,7 +65,7 @@ fn details(step: &Step) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::error::Failure;
-    use crate::model::HostName;
+    use crate::model::{Compression, HostName};
     use crate::plan::{Gate, Holding, Problem, Stage};
 
     #[test]
@@ -78,7 +78,12 @@ mod tests {
                 gate: Gate::OwnTarget,
                 steps: vec![Step {
                     target: host("b"),
-                    action: Action::StageRelease { release, bytes: 9_400_000, partial: 0 },
+                    action: Action::StageRelease {
+                        release,
+                        bytes: 9_400_000,
+                        compression: Compression::Gzip,
+                        partial: 0,
+                    },
                 }],
             }],
             holds: vec![Holding { target: host("a"), fact: "has release 12ab34cd56ef in use".into() }],

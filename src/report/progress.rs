@@ -1,7 +1,7 @@
 //! Events while a plan runs: bars on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use owo_colors::OwoColorize as _;
@@ -9,22 +9,35 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Printer;
 use crate::exec::{Event, Outcome, StepResult};
-use crate::plan::Target;
+use crate::plan::{Target, human_bytes};
 
 /// What is shown of a run while it goes on.
 pub(super) struct Progress {
     printer: Printer,
     bars: Option<MultiProgress>,
     active: BTreeMap<Target, ProgressBar>,
-    uploads: BTreeMap<Target, ()>,
+    /// How far each upload is: bytes, of how many, and when that was last said in a plain line.
+    uploads: BTreeMap<Target, Upload>,
+    /// All uploads together.
+    overall: Option<ProgressBar>,
 }
+
+struct Upload {
+    done: u64,
+    total: u64,
+    started: Instant,
+    told: Instant,
+}
+
+/// Where no bars are drawn, a long upload is heard of this often.
+const TELL_PLAINLY: Duration = Duration::from_secs(10);
 
 impl Progress {
     pub(super) fn new(printer: Printer) -> Self {
         let bars = printer
             .is_live()
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
-        Self { printer, bars, active: BTreeMap::new(), uploads: BTreeMap::new() }
+        Self { printer, bars, active: BTreeMap::new(), uploads: BTreeMap::new(), overall: None }
     }
 
     pub(super) async fn follow(mut self, mut events: UnboundedReceiver<Event>) {
@@ -54,17 +67,7 @@ impl Progress {
                     self.active.insert(target, bar);
                 }
             }
-            Event::Bytes { target, done, total } => {
-                if let Some(bar) = self.active.get(&target) {
-                    if self.uploads.insert(target, ()).is_none() {
-                        bar.set_length(total);
-                        bar.set_style(style(
-                            "  {spinner} {prefix}  {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-                        ));
-                    }
-                    bar.set_position(done);
-                }
-            }
+            Event::Bytes { target, done, total } => self.upload(&target, done, total),
             Event::Note { target, text } => {
                 if let Some(bar) = self.active.get(&target) {
                     bar.set_message(text.clone());
@@ -75,9 +78,48 @@ impl Progress {
                 if let Some(bar) = self.active.remove(&result.target) {
                     bar.finish_and_clear();
                 }
-                self.uploads.remove(&result.target);
+                if self.active.is_empty() {
+                    self.uploads.clear();
+                    if let Some(overall) = self.overall.take() {
+                        overall.finish_and_clear();
+                    }
+                }
                 self.line(&render_result(&result));
             }
+        }
+    }
+
+    fn upload(&mut self, target: &Target, done: u64, total: u64) {
+        let now = Instant::now();
+        let upload =
+            self.uploads.entry(target.clone()).or_insert(Upload { done, total, started: now, told: now });
+        upload.done = done;
+        let Some(bars) = &self.bars else {
+            if upload.told.elapsed() >= TELL_PLAINLY {
+                upload.told = now;
+                let rate = (done as f64 / upload.started.elapsed().as_secs_f64()) as u64;
+                let (done, total, rate) = (human_bytes(done), human_bytes(total), human_bytes(rate));
+                self.printer.progress(&format!("   ..  {target}  {done} of {total} sent, {rate}/s"));
+            }
+            return;
+        };
+        if let Some(bar) = self.active.get(target) {
+            if bar.length().is_none() {
+                bar.set_length(total);
+                bar.set_style(style(
+                    "  {spinner} {prefix}  {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
+                ));
+            }
+            bar.set_position(done);
+        }
+        if self.uploads.len() > 1 {
+            let overall = self.overall.get_or_insert_with(|| {
+                let bar = bars.add(ProgressBar::new(0));
+                bar.set_style(style("    all  {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta} left"));
+                bar
+            });
+            overall.set_length(self.uploads.values().map(|upload| upload.total).sum());
+            overall.set_position(self.uploads.values().map(|upload| upload.done).sum());
         }
     }
 

@@ -10,7 +10,7 @@ use owo_colors::OwoColorize as _;
 use super::PingAnswer;
 use super::document::{Data, HostReleases, MemberReport};
 use crate::inspect::{CloudReport, CloudStatus, NodeLabel};
-use crate::plan::Target;
+use crate::plan::{Target, human_bytes};
 
 /// The table of `data`; `nodes_too` lists the nodes of each cloud below it.
 pub(super) fn render(data: &Data, nodes_too: bool) -> String {
@@ -107,7 +107,7 @@ fn add_nodes(text: &mut String, heading: &str, nodes: &BTreeSet<NodeLabel>) {
 }
 
 fn render_releases(hosts: &[HostReleases]) -> String {
-    let mut table = table(&["host", "release", "label", "staged", "", "run by"]);
+    let mut table = table(&["host", "release", "label", "size", "staged", "", "run by"]);
     let mut outdated = Vec::new();
     for host in hosts {
         if host.releases.is_empty() {
@@ -131,6 +131,7 @@ fn render_releases(hosts: &[HostReleases]) -> String {
                 Cell::new(&host.host),
                 Cell::new(release),
                 Cell::new(seen.label.as_deref().unwrap_or("-")),
+                number(human_bytes(seen.bytes)),
                 Cell::new(timestamp(seen.staged)),
                 Cell::new(part),
                 Cell::new(users.join(", ")),

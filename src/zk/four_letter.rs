@@ -6,6 +6,7 @@ use futures::future::join_all;
 use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::model::{Ensemble, EnsembleMember};
 
@@ -55,6 +56,8 @@ pub enum MemberState {
     Unreachable { reason: String },
     /// Something listens there that is no ZooKeeper server, or one that refuses `srvr`.
     Strange { answer: String },
+    /// Something listens there and says nothing.
+    Silent,
 }
 
 impl MemberState {
@@ -73,6 +76,7 @@ impl MemberState {
             Self::Down { reason } => format!("down ({reason})"),
             Self::Unreachable { reason } => format!("unreachable ({reason})"),
             Self::Strange { answer } => format!("answers srvr with {answer:?}"),
+            Self::Silent => "accepts connections but does not answer".to_owned(),
         }
     }
 }
@@ -97,14 +101,28 @@ impl Mode {
 
 /// Asks one member; takes `limit` at most.
 pub async fn probe_member(member: &EnsembleMember, limit: Duration) -> MemberState {
-    let answer = tokio::time::timeout(limit, ask(member)).await;
-    match answer {
-        Ok(Ok(text)) => read_answer(&text),
+    let deadline = Instant::now() + limit;
+    let connecting = TcpStream::connect((member.host.as_str(), member.client_port.get()));
+    let stream = match tokio::time::timeout_at(deadline, connecting).await {
+        Ok(Ok(stream)) => stream,
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            MemberState::Down { reason: "connection refused".to_owned() }
+            return MemberState::Down { reason: "connection refused".to_owned() };
         }
+        Ok(Err(error)) => return MemberState::Unreachable { reason: error.to_string() },
+        Err(_) => {
+            return MemberState::Unreachable {
+                reason: format!("no answer within {} s", limit.as_secs_f32()),
+            };
+        }
+    };
+    // A ZooKeeper server closes the connection after its answer. What does not is something else, or hangs.
+    let mut answer = Vec::new();
+    let text = |answer: &[u8]| String::from_utf8_lossy(answer).into_owned();
+    match tokio::time::timeout_at(deadline, ask(stream, &mut answer)).await {
+        Ok(Ok(())) => read_answer(&text(&answer)),
         Ok(Err(error)) => MemberState::Unreachable { reason: error.to_string() },
-        Err(_) => MemberState::Unreachable { reason: format!("no answer within {} s", limit.as_secs_f32()) },
+        Err(_) if answer.is_empty() => MemberState::Silent,
+        Err(_) => read_answer(&text(&answer)),
     }
 }
 
@@ -117,12 +135,13 @@ pub async fn probe_members(ensemble: &Ensemble, limit: Duration) -> Vec<(Ensembl
     join_all(probes).await
 }
 
-async fn ask(member: &EnsembleMember) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect((member.host.as_str(), member.client_port.get())).await?;
+/// Reads into `answer` as it comes, so that what came before a time-out is not lost.
+async fn ask(mut stream: TcpStream, answer: &mut Vec<u8>) -> std::io::Result<()> {
+    // No line end: a server closes the connection with it unread, and that reset can overtake the answer.
     stream.write_all(b"srvr").await?;
-    let mut answer = Vec::new();
-    stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    let mut stream = stream.take(LONGEST_ANSWER);
+    while stream.read_buf(answer).await? > 0 {}
+    Ok(())
 }
 
 fn read_answer(text: &str) -> MemberState {

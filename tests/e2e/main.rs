@@ -2,6 +2,17 @@
 //!
 //! Each test has a lab of its own, so tests run side by side and none sees what another left. They need root and
 //! namespaces; without them they fail and say so.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod coexist;
+mod deploy;
+mod hosts;
+mod interrupt;
+mod listing;
+mod local;
+mod memcached;
+mod output;
+mod quicksetup;
 mod support;
 mod walkthrough;
+mod zookeeper;

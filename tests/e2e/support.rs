@@ -1,11 +1,15 @@
 //! A site to operate: a lab, a package, and the program run from the admin's machine.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use arcus_lab::{Host, Lab};
-use serde_json::Value;
+use serde_json::{Value, json};
+use zookeeper_client::{Acl, Acls, AuthId, Client, CreateMode, Permission};
 
 /// A lab with a package to deploy, seen from its admin's machine.
 pub(crate) struct Site {
@@ -166,4 +170,388 @@ pub(crate) fn cloud_json(
     format!(
         "{{\n  \"serviceCode\": \"{code}\",\n  \"servers\": [\n{servers}\n  ],\n  \"config\": {{\"threads\": \"2\", \"memlimit\": \"64\", \"connections\": \"100\"}}\n}}\n"
     )
+}
+
+/// One znode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Znode {
+    pub(crate) data: Vec<u8>,
+    pub(crate) ephemeral: bool,
+    /// Everyone may do everything with it.
+    pub(crate) is_open: bool,
+    /// The transactions that made it and that last wrote it.
+    pub(crate) made: i64,
+    pub(crate) written: i64,
+}
+
+impl Znode {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.data).unwrap()
+    }
+}
+
+/// What a test sees and does past `arcusctl`: znodes, processes, a terminal.
+impl Site {
+    /// Hosts with the package deployed and a serving ensemble, but no cloud. What is deployed for is `cloud`.
+    pub(crate) fn with_ensemble(hosts: usize) -> Self {
+        Self::new(hosts).set_up()
+    }
+
+    /// The same with sessions of 4 s at most, so that a killed node's znode goes soon.
+    pub(crate) fn with_short_sessions(hosts: usize) -> Self {
+        let site = Self::new(hosts);
+        site.settings("[zookeeper.properties]\nmaxSessionTimeout = 4000\n");
+        site.set_up()
+    }
+
+    fn set_up(self) -> Self {
+        let conf = self.cloud("cloud", 11211, 2);
+        self.run(["deploy", path(&conf), "--package", path(&self.package)]).success();
+        self.run(["zookeeper", "init"]).success();
+        self
+    }
+
+    /// The settings file where the program is run.
+    pub(crate) fn settings(&self, text: &str) {
+        self.file("arcusctl.toml", text);
+    }
+
+    /// Registers a cloud JSON and starts its nodes.
+    #[track_caller]
+    pub(crate) fn start_cloud(&self, code: &str, conf: &Path) {
+        self.run(["memcached", "register", path(conf)]).success();
+        self.run(["memcached", "start", code]).success();
+    }
+
+    /// A cloud JSON with one node for each of these ports of the first host.
+    pub(crate) fn cloud_on_ports(&self, code: &str, ports: &[u16]) -> PathBuf {
+        let host = self.host(0);
+        let nodes: Vec<(&str, String, u16)> =
+            ports.iter().map(|port| (host.name.as_str(), host.ip.to_string(), *port)).collect();
+        self.file(&format!("{code}.json"), &document(code, &nodes).to_string())
+    }
+
+    /// `ip:port` of a node of host `index`.
+    pub(crate) fn node(&self, index: usize, port: u16) -> String {
+        format!("{}:{port}", self.ip(index))
+    }
+
+    /// Does something with a ZooKeeper client that is none of the program's, from the admin's machine.
+    pub(crate) fn zookeeper<T: Send>(&self, work: impl AsyncFnOnce(&Client) -> T + Send) -> T {
+        let ensemble = self.ensemble();
+        let inside = self.lab.inside(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Ok(runtime.block_on(async {
+                let client =
+                    Client::connector().with_server_version(3, 5, 9).connect(&ensemble).await.unwrap();
+                work(&client).await
+            }))
+        });
+        inside.unwrap()
+    }
+
+    /// Every znode from `root` down.
+    pub(crate) fn znodes(&self, root: &str) -> BTreeMap<String, Znode> {
+        self.zookeeper(async |client| {
+            let mut found = BTreeMap::new();
+            let mut paths = vec![root.to_owned()];
+            while let Some(path) = paths.pop() {
+                let (data, stat) = client.get_data(&path).await.unwrap();
+                let children = client.list_children(&path).await.unwrap();
+                paths.extend(children.iter().map(|child| format!("{path}/{child}")));
+                let (acls, _) = client.get_acl(&path).await.unwrap();
+                let znode = Znode {
+                    data,
+                    ephemeral: stat.ephemeral_owner != 0,
+                    is_open: acls == [Acl::new(Permission::ALL, AuthId::anyone())],
+                    made: stat.czxid,
+                    written: stat.mzxid,
+                };
+                found.insert(path, znode);
+            }
+            found
+        })
+    }
+
+    #[track_caller]
+    pub(crate) fn znode(&self, path: &str) -> Znode {
+        self.znodes("/arcus").remove(path).unwrap_or_else(|| panic!("there is no znode {path}"))
+    }
+
+    /// The live members of a service code, as `ip:port-hostname`.
+    pub(crate) fn members(&self, code: &str) -> Vec<String> {
+        let list = format!("/arcus/cache_list/{code}");
+        self.zookeeper(async |client| {
+            let mut members = client.list_children(&list).await.unwrap();
+            members.sort();
+            members
+        })
+    }
+
+    /// Waits until the members of a service code are so many.
+    pub(crate) fn await_members(&self, code: &str, count: usize) {
+        let list = format!("/arcus/cache_list/{code}");
+        self.zookeeper(async |client| {
+            let many = async {
+                loop {
+                    let (members, watcher) = client.list_and_watch_children(&list).await.unwrap();
+                    if members.len() == count {
+                        return;
+                    }
+                    watcher.changed().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), many)
+                .await
+                .unwrap_or_else(|_| panic!("{code} does not come to {count} member(s)"));
+        });
+    }
+
+    /// Creates znodes by hand, in this order.
+    pub(crate) fn create_znodes(&self, znodes: &[(&str, &[u8])]) {
+        self.zookeeper(async |client| {
+            for (path, data) in znodes {
+                let mode = CreateMode::Persistent.with_acls(Acls::anyone_all());
+                client.create(path, data, &mode).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+            }
+        });
+    }
+
+    /// Removes znodes by hand, in this order.
+    pub(crate) fn delete_znodes(&self, paths: &[&str]) {
+        self.zookeeper(async |client| {
+            for path in paths {
+                client.delete(path, None).await.unwrap_or_else(|error| panic!("{path}: {error}"));
+            }
+        });
+    }
+
+    /// The process that serves `port` on a host, as its pid file names it. It must be running.
+    #[track_caller]
+    pub(crate) fn pid(&self, index: usize, port: u16) -> String {
+        let script = format!("pid=$(cat /opt/arcus/run/memcached-{port}.pid) && kill -0 $pid && echo $pid");
+        self.on(index, &script).success().stdout.trim().to_owned()
+    }
+
+    /// Kills a process on a host and waits until it is gone.
+    #[track_caller]
+    pub(crate) fn kill(&self, index: usize, pid: &str) {
+        self.on(index, &format!("kill -9 {pid} && tail -s 0.05 --pid={pid} -f /dev/null")).success();
+    }
+
+    /// The first line that a cache node answers to a command.
+    pub(crate) fn ask(&self, index: usize, port: u16, command: &str) -> String {
+        let answer = self.talk(index, port, &format!("{command}\r\n"));
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// The program at a terminal, where somebody types. All that the terminal showed is in `stdout`.
+    pub(crate) fn at_terminal<'a>(&self, args: impl IntoIterator<Item = &'a str>, typed: &str) -> Run {
+        self.at_terminal_with(&[], args, typed)
+    }
+
+    /// The same with these variables in the environment.
+    pub(crate) fn at_terminal_with<'a>(
+        &self,
+        environment: &[(&str, &str)],
+        args: impl IntoIterator<Item = &'a str>,
+        typed: &str,
+    ) -> Run {
+        let words: Vec<&str> = [env!("CARGO_BIN_EXE_arcusctl")].into_iter().chain(args).collect();
+        let mut command = self.lab.admin("script");
+        command.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
+        command.env("ARCUSCTL_ZOOKEEPER", self.ensemble()).env_remove("ARCUSCTL_SETTINGS");
+        command.env("TERM", "xterm").env_remove("NO_COLOR").envs(environment.iter().copied());
+        command.current_dir(self.directory());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut terminal = command.spawn().unwrap();
+        let mut keyboard = terminal.stdin.take().unwrap();
+        keyboard.write_all(typed.as_bytes()).unwrap();
+        // `script` takes the end of its input for the end of the session: the keyboard stays until it has ended.
+        let output = terminal.wait_with_output().unwrap();
+        drop(keyboard);
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A cloud JSON of these nodes, `(hostname, ip, port)`.
+pub(crate) fn document(code: &str, nodes: &[(&str, String, u16)]) -> Value {
+    let servers: Vec<Value> = nodes
+        .iter()
+        .map(|(hostname, ip, port)| {
+            json!({"hostname": hostname, "ip": ip, "config": {"port": port.to_string()}})
+        })
+        .collect();
+    json!({
+        "serviceCode": code,
+        "servers": servers,
+        "config": {"threads": "2", "memlimit": "64", "connections": "100"},
+    })
+}
+
+/// Hosts as their owner sees them: what lies and runs on them, and tools that misbehave as told.
+impl Site {
+    /// Runs a shell script on a host that must succeed; gives what it printed, trimmed.
+    #[track_caller]
+    pub(crate) fn sh(&self, index: usize, script: &str) -> String {
+        self.on(index, script).success().stdout.trim().to_owned()
+    }
+
+    /// Waits on a host until a shell condition holds.
+    #[track_caller]
+    pub(crate) fn wait_on(&self, index: usize, condition: &str) {
+        let script = format!("until {condition}; do sleep 0.05; done");
+        let waited = Run::of(self.lab.on(self.host(index), "timeout").args(["30", "sh", "-c", &script]));
+        assert_eq!(waited.code, 0, "{} never came to: {condition}", self.host(index).name);
+    }
+
+    /// Waits for the end of a program that was left running.
+    pub(crate) fn end(&self, child: Child) -> Run {
+        let output = child.wait_with_output().unwrap();
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The numbers of the cache nodes and ZooKeeper servers that run on a host.
+    pub(crate) fn servers(&self, index: usize) -> String {
+        self.on(index, "pgrep -x 'memcached|java' | sort -n").stdout
+    }
+
+    /// Every file below a directory of a host, with its SHA-256; links are followed.
+    #[track_caller]
+    pub(crate) fn sums(&self, index: usize, directory: &str) -> String {
+        self.sh(index, &format!("cd {directory} && find -L . -type f -exec sha256sum {{}} + | sort -k 2"))
+    }
+
+    /// Every name below a directory of a host, with its inode and time of change: equal only when nothing was touched.
+    #[track_caller]
+    pub(crate) fn untouched(&self, index: usize, directory: &str) -> String {
+        self.sh(index, &format!("find {directory} -printf '%p %i %T@ %l\\n' | sort"))
+    }
+
+    /// Puts a file on a host.
+    #[track_caller]
+    pub(crate) fn put(&self, index: usize, from: &Path, to: &str) {
+        let file = std::fs::File::open(from).unwrap();
+        let script = r#"cat >"$1" && chmod 755 "$1""#;
+        Run::of(self.lab.on(self.host(index), "sh").args(["-c", script, "sh", to]).stdin(file)).success();
+    }
+
+    /// Puts a shell script before a tool of a host, for everyone who logs in there.
+    #[track_caller]
+    pub(crate) fn shadow(&self, index: usize, tool: &str, script: &str) {
+        let file = self.file("shadow", &format!("#!/bin/sh\n{script}\n"));
+        self.put(index, &file, &format!("/usr/local/bin/{tool}"));
+    }
+
+    /// Makes `sha256sum` of a host wait, once and for all users of it, until `/tmp/go` is there; `/tmp/held` tells that
+    /// it has been reached. A deploy then stands where the whole archive has arrived and nothing is unpacked.
+    #[track_caller]
+    pub(crate) fn hold_verification(&self, index: usize) {
+        self.shadow(
+            index,
+            "sha256sum",
+            "if mkdir /tmp/held 2>/dev/null; then until [ -e /tmp/go ]; do sleep 0.05; done; fi\nexec /usr/bin/sha256sum \"$@\"",
+        );
+    }
+
+    /// Makes the first upload to a host stand still after a megabyte, until `/tmp/go` is there; `/tmp/held` tells that
+    /// it has come so far.
+    #[track_caller]
+    pub(crate) fn hold_upload(&self, index: usize) {
+        self.shadow(
+            index,
+            "cat",
+            "if [ $# -eq 0 ] && mkdir /tmp/held 2>/dev/null; then\n  head -c 1000000\n  touch /tmp/halfway\n  until [ -e /tmp/go ]; do sleep 0.05; done\nfi\nexec /usr/bin/cat \"$@\"",
+        );
+    }
+
+    /// Lets what is held on a host go on.
+    #[track_caller]
+    pub(crate) fn release(&self, index: usize) {
+        self.sh(index, "touch /tmp/go");
+    }
+
+    /// The package as a directory of the admin's.
+    pub(crate) fn unpacked(&self) -> PathBuf {
+        let directory = self.files.path().join("unpacked");
+        std::fs::create_dir_all(&directory).unwrap();
+        Run::of(Command::new("tar").arg("-xzf").arg(&self.package).arg("-C").arg(&directory)).success();
+        directory.join("arcus")
+    }
+
+    /// The package with one file more, `lib/<mark>`: another release.
+    pub(crate) fn changed_package(&self, mark: &str) -> PathBuf {
+        let tree = self.unpacked();
+        std::fs::write(tree.join("lib").join(mark), mark).unwrap();
+        let package = self.files.path().join(format!("{mark}.tar.gz"));
+        let mut tar = Command::new("tar");
+        Run::of(tar.arg("-czf").arg(&package).arg("-C").arg(tree.parent().unwrap()).arg("arcus")).success();
+        package
+    }
+
+    /// What the cache node at this port of a host answers to these lines.
+    pub(crate) fn talk(&self, index: usize, port: u16, lines: &str) -> String {
+        use std::io::{Read as _, Write as _};
+        let ip = self.host(index).ip;
+        let said = self.lab.inside(|| {
+            let mut stream = std::net::TcpStream::connect((ip, port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            stream.write_all(lines.as_bytes())?;
+            stream.write_all(b"quit\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        });
+        said.unwrap()
+    }
+
+    /// Installs the package on a host by hand, as `arcus.sh` does: plain files, its `zoo.cfg`, its `myid`.
+    /// `servers` are ids and addresses.
+    #[track_caller]
+    pub(crate) fn install_like_arcus_sh(&self, index: usize, id: u32, servers: &[(u32, String)]) {
+        let package = std::fs::File::open(&self.package).unwrap();
+        Run::of(self.lab.on(self.host(index), "tar").args(["-xzC", "/opt"]).stdin(package)).success();
+        let mut config = String::from(
+            "maxClientCnxns=100\ntickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=/opt/arcus/zookeeper/data\nclientPort=2181\n4lw.commands.whitelist=*\nminSessionTimeout=4000\nmaxSessionTimeout=200000\nadmin.enableServer=false\n",
+        );
+        for (id, ip) in servers {
+            writeln!(config, "server.{id}={ip}:2888:3888").unwrap();
+        }
+        let config = self.file("zoo.cfg", &config);
+        self.sh(index, &format!("cd /opt/arcus/zookeeper && mkdir -p data && echo {id} >data/myid"));
+        self.put(index, &config, "/opt/arcus/zookeeper/conf/zoo.cfg");
+        self.sh(index, "cd /opt/arcus/zookeeper && bin/zkServer.sh start </dev/null >/dev/null 2>&1");
+    }
+
+    /// Waits until the ZooKeeper server at a host's port 2181 serves.
+    #[track_caller]
+    pub(crate) fn await_serving(&self, index: usize) {
+        let ip = self.ip(index);
+        let asked = format!("bash -c \"exec 3<>/dev/tcp/{ip}/2181; printf srvr >&3; cat <&3\" 2>/dev/null");
+        self.wait_on(index, &format!("{asked} | grep -q ^Mode"));
+    }
+
+    /// Starts a cache node with the command line of `arcus.sh`, and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn start_node_like_arcus_sh(&self, index: usize, port: u16, zookeeper: &str) {
+        self.sh(
+            index,
+            &format!(
+                "cd / && /opt/arcus/bin/memcached -u memcached -E /opt/arcus/lib/default_engine.so \
+                 -X /opt/arcus/lib/syslog_logger.so -X /opt/arcus/lib/ascii_scrub.so -d -v -r -R5 -U 0 -D: -b 8192 \
+                 -m64 -p {port} -c 100 -t 2 -z {zookeeper} </dev/null >/dev/null 2>&1"
+            ),
+        );
+        let ready = format!("bash -c \"exec 3<>/dev/tcp/127.0.0.1/{port}; echo ready >&3; head -n 1 <&3\"");
+        self.wait_on(index, &format!("{ready} 2>/dev/null | grep -q ^READY"));
+    }
 }

@@ -1,6 +1,6 @@
 # $1 install path
-# Prints: user, writable, architecture, machine, free (kilobytes), current, previous, release NAME SECONDS LABEL…,
-# runs NAME PID COMMAND PORT|zookeeper…, partial NAME BYTES…, plain ENTRY…
+# Prints: user, writable, architecture, machine, free (kilobytes), current, previous, release NAME SECONDS KILOBYTES LABEL…,
+# partial ARCHIVE BYTES…, zstd, runs NAME PID COMMAND PORT|zookeeper…, plain ENTRY…
 install=$1
 echo "user $(id -un)"
 # The nearest existing ancestor must be writable.
@@ -21,15 +21,29 @@ for release in "$install"/releases/*; do
   [ -d "$release" ] || continue
   label=
   read -r label 2>/dev/null <"$release/.arcusctl-label"
-  echo "release ${release##*/} $(stat -c %Y "$release" 2>/dev/null || echo 0) $label"
+  set -- $(du -sk "$release" 2>/dev/null)
+  echo "release ${release##*/} $(stat -c %Y "$release" 2>/dev/null || echo 0) ${1:-0} $label"
 done
-for archive in "$install"/releases/.*.tar.gz; do
-  [ -f "$archive" ] || continue
-  name=${archive##*/.}
-  echo "partial ${name%.tar.gz} $(wc -c <"$archive")"
+for archive in "$install"/releases/.*.tar.gz "$install"/releases/.*.tar.zst; do
+  [ -f "$archive" ] && echo "partial ${archive##*/.} $(wc -c <"$archive")"
 done
+if command -v zstd >/dev/null 2>&1; then echo "zstd yes"; else echo "zstd no"; fi
 # A cache node's executable, or the jars that a server holds open, tell which release a process runs.
 real=$(readlink -f "$install/releases" 2>/dev/null)
+# port_of: reads arguments, one a line; prints the value of -p.
+port_of() {
+  while read -r word; do
+    case $word in
+      -p) read -r word && echo "$word" && return ;;
+      -p[0-9]*) echo "${word#-p}" && return ;;
+    esac
+  done
+}
+first_release_file() {
+  while read -r file; do
+    case $file in "$real"/*) echo "$file" && return ;; esac
+  done
+}
 # report_run PROCESS COMMAND WHAT FILE
 report_run() {
   case $4 in
@@ -41,18 +55,18 @@ report_run() {
 }
 if [ -d "$real" ]; then
   for process in $(processes_here memcached); do
-    what=$(tr '\000' '\n' 2>/dev/null <"$process/cmdline" | sed -n '/^-p$/{n;p;q;};s/^-p\([0-9]\)/\1/p')
+    what=$(tr '\000' '\n' 2>/dev/null <"$process/cmdline" | port_of)
     report_run "$process" memcached "${what:-11211}" "$(readlink "$process/exe" 2>/dev/null)"
   done
   for process in $(processes_here java); do
-    report_run "$process" java zookeeper "$(readlink "$process"/fd/* 2>/dev/null | grep -F -m 1 "$real/")"
+    report_run "$process" java zookeeper "$(readlink "$process"/fd/* 2>/dev/null | first_release_file)"
   done
 fi
 for entry in "$install"/* "$install"/zookeeper/*; do
   [ -e "$entry" ] && [ ! -L "$entry" ] || continue
   name=${entry#"$install"/}
   case $name in
-    releases | current | previous | run | logs | zookeeper | zookeeper/conf | zookeeper/data | zookeeper/logs) ;;
+    releases | current | previous | run | logs | work | zookeeper | zookeeper/conf | zookeeper/data | zookeeper/logs) ;;
     *) echo "plain $name" ;;
   esac
 done

@@ -20,6 +20,8 @@ for descriptor in /proc/[0-9]*/fd/*; do
   [ "$(readlink "$descriptor" 2>/dev/null)" = "socket:[$inode]" ] || continue
   holder=${descriptor#/proc/}
   holder=${holder%%/*}
+  # A node that has not joined yet listens already.
+  [ "$holder" != "$pid" ] || continue
   echo "port $port is held by process $holder: $(tr '\000' ' ' <"/proc/$holder/cmdline" 2>/dev/null)"
   break
 done

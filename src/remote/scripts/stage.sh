@@ -1,18 +1,18 @@
-# $1 install path, $2 release, $3 SHA-256 of the archive, $4 directory at the archive's top or '', $5 SHA-256 of the tree's
-# sorted list of names or '', $6 label or '', $7 size of the archive, $8 bytes of it that are here already, stdin: the rest
+# $1 install path, $2 release, $3 name for the archive, $4 its SHA-256, $5 directory at its top or '', $6 SHA-256 of the
+# tree's sorted list of names or '', $7 label or '', $8 size of the archive, $9 bytes of it that are here already, stdin:
+# the rest
 # A release directory exists only when it is complete: it appears by one rename at the very end.
 set -eu
 umask 022
-install=$1 release=$2 sha256=$3 root=$4 names=$5 label=$6 size=$7 here=$8
+install=$1 release=$2 archive=$3 sha256=$4 root=$5 names=$6 label=$7 size=$8 here=$9
 mkdir -p "$install/releases"
 cd "$install/releases"
-# Held while this script lives, and by nobody once it is dead.
+# Held while this script lives, and by nobody once it is dead; that of a run that was killed ends with its connection.
 exec 9>.lock
-if command -v flock >/dev/null 2>&1 && ! flock -n 9; then
+if command -v flock >/dev/null 2>&1 && ! flock -w 10 9; then
   echo "another arcusctl is staging or switching releases on this host" >&2
   exit 75
 fi
-archive=.$release.tar.gz
 # What was half unpacked by a run that died is of no use; what was received is, and stays.
 rm -rf ".$release".tree.*
 tree=.$release.tree.$$
@@ -20,9 +20,14 @@ trap 'rm -rf "$tree"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
+if [ -d "$release" ]; then
+  # Another run brought it while this one waited; nothing of the input is needed.
+  echo present
+  exit 0
+fi
 if [ "$here" = 0 ]; then
   : >"$archive"
-elif [ "$(wc -c <"$archive")" -ne "$here" ]; then
+elif [ ! -f "$archive" ] || [ "$(wc -c <"$archive")" -ne "$here" ]; then
   echo "the partial archive changed meanwhile: another arcusctl is at work here" >&2
   exit 75
 fi
@@ -38,9 +43,13 @@ if [ "$(sha256sum <"$archive" | cut -c1-64)" != "$sha256" ]; then
   exit 65
 fi
 mkdir "$tree"
-tar -xzof "$archive" -C "$tree"
+# A pipe's first part can fail unseen; but the archive is what was sent, and the names are compared below.
+case $archive in
+  *.zst) zstd -dcq "$archive" | tar -xof - -C "$tree" ;;
+  *) tar -xzof "$archive" -C "$tree" ;;
+esac
 own=$tree${root:+/$root}
-if [ -n "$names" ] && [ "$(cd "$own" && find . -mindepth 1 | LC_ALL=C sort | sha256sum | cut -c1-64)" != "$names" ]; then
+if [ -n "$names" ] && command -v find >/dev/null 2>&1 && [ "$(cd "$own" && find . -mindepth 1 | LC_ALL=C sort | sha256sum | cut -c1-64)" != "$names" ]; then
   echo "tar unpacked other files than the archive lists" >&2
   exit 65
 fi
@@ -61,4 +70,4 @@ touch "$own"
 # A release that is named but not written yet would be taken for complete after a power cut.
 sync -f "$own" 2>/dev/null || sync
 mv -T "$own" "$release" 2>/dev/null || [ -d "$release" ]
-rm -f "$archive"
+rm -f ".$release.tar.gz" ".$release.tar.zst"

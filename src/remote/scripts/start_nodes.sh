@@ -8,17 +8,19 @@
 umask 022
 install=$1 user=$2 zookeeper=$3 nodes=$4
 shift 4
-mkdir -p "$install/run" "$install/logs" || exit 1
+mkdir -p "$install/run" "$install/logs" "$install/work" || exit 1
 if [ "$(id -u)" = 0 ]; then
   id "$user" >/dev/null 2>&1 || { echo "there is no user $user on this host" >&2; exit 67; }
-  chown "$user" "$install/run" "$install/logs" || exit 1
+  # Cores and whatever a node writes itself go here. Logs and pid files are written by root, so the nodes' user owns no
+  # directory that they are in: it could put links there.
+  chown "$user" "$install/work" || exit 1
   set -- -u "$user" "$@"
 fi
 [ -x "$install/bin/memcached" ] || { echo "$install/bin/memcached is missing" >&2; exit 66; }
 [ -f "$install/lib/ascii_scrub.so" ] && set -- -X "$install/lib/ascii_scrub.so" "$@"
 # Where no syslog daemon listens, reasons would be lost; without the module they go to the node's own log file.
 [ -S /dev/log ] && [ -f "$install/lib/syslog_logger.so" ] && set -- -X "$install/lib/syslog_logger.so" "$@"
-cd "$install/logs" || exit 1
+cd "$install/work" || exit 1
 trap '' HUP
 # sudo and limits.conf often set the core limit to 0, with which -r makes a node refuse to start; root may raise it.
 ulimit -c unlimited 2>/dev/null || ulimit -S -c "$(ulimit -H -c)" 2>/dev/null || :

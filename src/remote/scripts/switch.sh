@@ -10,7 +10,7 @@ if command -v flock >/dev/null 2>&1 && ! flock -w 30 9; then
   echo "another arcusctl is staging or switching releases on this host" >&2
   exit 75
 fi
-mkdir -p run logs zookeeper/conf zookeeper/data zookeeper/logs
+mkdir -p run logs work zookeeper/conf zookeeper/data zookeeper/logs
 
 # point LINK TARGET: make or replace a link by rename.
 point() {

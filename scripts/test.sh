@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# make test: packages, build, then every test of the workspace; arguments go to cargo test.
+# The end-to-end tests need root for their labs; for anybody else cargo runs the test programs by sudo.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+"$root/scripts/install-packages.sh"
+build
+cd "$root"
+if [ "$(id -u)" != 0 ]; then
+  can_be_root || fail "the end-to-end tests need root, and sudo does not give it"
+  triple=$(rustc -vV | sed -n 's/^host: //p')
+  runner=CARGO_TARGET_$(printf %s "$triple" | tr 'a-z-' 'A-Z_')_RUNNER
+  export "$runner=sudo -E"
+fi
+# The tests wait more than they compute: for servers to start, for sessions to expire.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
+say "cargo test --workspace, $RUST_TEST_THREADS tests at a time"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+cargo test --workspace --locked --no-fail-fast "$@" </dev/null 2>&1 | tee "$log" || status=$?
+# cargo closes each test program on its own; this is all of them.
+awk '/^test result: / && match($0, /[0-9]+ passed; [0-9]+ failed/) {
+  split(substr($0, RSTART, RLENGTH), part, /[ ;]+/)
+  passed += part[1]
+  failed += part[3]
+}
+END { printf "\n%d passed, %d failed\n", passed, failed }' "$log"
+exit $status

@@ -1,0 +1,6 @@
+//! The cache clouds: entering them in ZooKeeper, starting and stopping their nodes.
+
+mod register;
+mod start;
+mod stop;
+mod unregister;
