@@ -30,8 +30,8 @@ lint: ## formatting and clippy, warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
 
-bench: ## the benchmarks, beside what they compare with (needs root)
-	$(CARGO) bench --bench lab --locked
+bench: ## the benchmarks, side by side with what they compare to
+	@scripts/bench.sh
 
 install: ## the optimised program to $(PREFIX)/bin, below DESTDIR if set
 	$(CARGO) build --release --locked --package arcusctl

@@ -27,6 +27,15 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo -E "$@"; fi
 }
 
+# Lets cargo start what it built as root, for labs; cargo itself and what it writes stay the caller's.
+let_cargo_run_as_root() {
+  [ "$(id -u)" != 0 ] || return 0
+  can_be_root || fail "$1 needs root, and sudo does not give it"
+  local triple
+  triple=$(rustc -vV | sed -n 's/^host: //p')
+  export "CARGO_TARGET_$(printf %s "$triple" | tr 'a-z-' 'A-Z_')_RUNNER=sudo -E"
+}
+
 require_cargo() {
   command -v cargo >/dev/null || fail "cargo is missing: install a Rust toolchain first (version $(rust_version) or later)"
 }

@@ -1,18 +1,13 @@
 #!/usr/bin/env bash
 # make test: packages, build, then every test of the workspace; arguments go to cargo test.
-# The end-to-end tests need root for their labs; for anybody else cargo runs the test programs by sudo.
+# The end-to-end tests need root for their labs; for anybody else cargo starts the test programs by sudo.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 "$root/scripts/install-packages.sh"
 build
 cd "$root"
-if [ "$(id -u)" != 0 ]; then
-  can_be_root || fail "the end-to-end tests need root, and sudo does not give it"
-  triple=$(rustc -vV | sed -n 's/^host: //p')
-  runner=CARGO_TARGET_$(printf %s "$triple" | tr 'a-z-' 'A-Z_')_RUNNER
-  export "$runner=sudo -E"
-fi
+let_cargo_run_as_root "a lab of SSH hosts"
 # The tests wait more than they compute: for servers to start, for sessions to expire.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
 say "cargo test --workspace, $RUST_TEST_THREADS tests at a time"

@@ -12,9 +12,9 @@ use super::args::{Color, Global};
 use crate::config::{DEFAULT_ENSEMBLE, Settings, SettingsLookup, resolve_ensemble};
 use crate::error::{Failure, Failures};
 use crate::exec::{Events, Operator, Stop, run};
-use crate::model::{Ensemble, HostName};
+use crate::model::Ensemble;
 use crate::plan::Plan;
-use crate::remote::{Fleet, HostKeys, SshConnector, is_this_machine};
+use crate::remote::{Fleet, HostKeys, SshConnector};
 use crate::report::{Document, Printer};
 
 /// How many ssh connections are set up at once; each costs the operator's machine a key exchange.
@@ -86,11 +86,6 @@ impl Context {
             tracing::warn!(%error, "the progress display ended early");
         }
         Document::of_run(plan, report, start.elapsed())
-    }
-
-    /// The hosts among these that are this machine.
-    pub(super) fn here(hosts: &[HostName]) -> impl Iterator<Item = HostName> {
-        hosts.iter().filter(|host| is_this_machine(host)).cloned()
     }
 
     pub(super) fn default_ensemble_note(&self) -> String {

@@ -7,16 +7,16 @@ use super::args::Deploy;
 use super::context::Context;
 use crate::config::load_cloud;
 use crate::error::{Failure, Failures};
-use crate::exec::{Operator, Parcel};
+use crate::exec::Operator;
 use crate::inspect::inspect_installs;
-use crate::model::{Cloud, Compression, HostName};
+use crate::model::{Cloud, Compression, HostName, Parcel};
 use crate::package::{self, Package};
 use crate::plan::{self, Action, DeployWish};
 use crate::report::Document;
 
 pub(super) async fn deploy(context: &Context, args: &Deploy) -> Result<Document, Failures> {
     let cloud = load_cloud(&args.conf)?;
-    let (hosts, note) = hosts(context, &cloud);
+    let (hosts, note) = context.look(hosts(context, &cloud)).await?;
     let package = open(context, args.package.as_deref());
     let installs = inspect_installs(
         &context.fleet,
@@ -27,8 +27,8 @@ pub(super) async fn deploy(context: &Context, args: &Deploy) -> Result<Document,
     // Packing and looking at hosts need nothing of each other.
     let (package, installs) = context.look(async { tokio::join!(package, installs) }).await?;
     let package = package?;
-    let wish = DeployWish { partial: args.partial, keep: usize::from(args.keep) };
-    let mut plan = plan::deploy(&package.facts(), wish, &installs);
+    let wish = DeployWish { label: args.label.clone(), partial: args.partial, keep: usize::from(args.keep) };
+    let mut plan = plan::deploy(&package.facts(), &wish, &installs);
     plan.notes.extend(note);
     let mut operator =
         Operator::new(Arc::clone(&context.fleet), Arc::clone(&context.settings), context.ensemble.clone());
@@ -55,9 +55,9 @@ pub(super) async fn deploy(context: &Context, args: &Deploy) -> Result<Document,
 }
 
 /// The hosts of the cloud, then those of the ensemble that are not among them.
-pub(super) fn hosts(context: &Context, cloud: &Cloud) -> (Vec<HostName>, Option<String>) {
+pub(super) async fn hosts(context: &Context, cloud: &Cloud) -> (Vec<HostName>, Option<String>) {
     let mut hosts = cloud.hosts();
-    let elsewhere = Context::here(&hosts).next().is_none();
+    let elsewhere = context.fleet.here(&hosts).await.is_empty();
     if context.ensemble_is_default && elsewhere {
         let note = format!("{}; only the cloud's hosts get the release", context.default_ensemble_note());
         return (hosts, Some(note));

@@ -12,7 +12,7 @@ use crate::config::load_cloud;
 use crate::error::{Failure, Failures};
 use crate::exec::Operator;
 use crate::inspect::{
-    ArcusTree, RegisteredNode, inspect_processes, members_of, registered_cloud, report_cloud,
+    ArcusTree, RegisteredNode, inspect_processes, members_of, others_of, registered_cloud, report_cloud,
 };
 use crate::model::{HostName, NodeAddr, ServiceCode};
 use crate::plan::{self, NodesSeen, Selection};
@@ -47,7 +47,7 @@ async fn unregister(
     let plan = plan::unregister(code, &tree)?;
     if !plan.is_empty() && !change.dry_run && !yes {
         context.printer.plan(&plan);
-        context.printer.confirm_by_name(code.as_str(), "--yes")?;
+        context.look(context.printer.confirm_by_name(code.as_str(), "--yes")).await??;
     }
     Ok(context.carry_out(plan, change.dry_run).await)
 }
@@ -66,12 +66,13 @@ async fn stop(context: &Context, args: &Nodes, force: bool) -> Result<Document, 
     let tree = read_tree(context).await?;
     let nodes: Vec<RegisteredNode> =
         registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
-    let registered: BTreeSet<NodeAddr> = nodes.iter().map(|node| node.addr).collect();
+    let registered: BTreeSet<NodeAddr> =
+        nodes.iter().filter(|node| node.mapped).map(|node| node.addr).collect();
     let members = tree.codes.get(args.code.as_str()).map(members_of).unwrap_or_default();
     let selection = selection(&args.nodes);
     let wanted = registered.iter().chain(members.keys()).copied().filter(|addr| selection.contains(*addr));
     let seen = context.look(observe(context, &args.code, &tree, wanted.collect())).await?;
-    let plan = plan::stop_nodes(&args.code, &registered, &selection, &seen)?;
+    let plan = plan::stop_nodes(&args.code, &context.ensemble, &registered, &selection, &seen)?;
     let mut operator =
         Operator::new(Arc::clone(&context.fleet), Arc::clone(&context.settings), context.ensemble.clone());
     operator.force = force;
@@ -136,7 +137,8 @@ async fn observe(
     );
     NodesSeen {
         members: tree.codes.get(code.as_str()).map(members_of).unwrap_or_default(),
+        others: others_of(code, tree),
         processes: processes.await,
-        this_machine: Context::here(&hosts).collect(),
+        this_machine: context.fleet.here(&hosts).await,
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn releases(context: &Context, conf: &Path) -> Result<Document,
 
 async fn look(context: &Context, conf: &Path) -> Result<Vec<(HostName, Inspected<InstallSeen>)>, Failures> {
     let cloud = load_cloud(conf)?;
-    let (hosts, _) = hosts(context, &cloud);
+    let (hosts, _) = context.look(hosts(context, &cloud)).await?;
     let settings = &context.settings;
     let looking = inspect_installs(&context.fleet, &hosts, &settings.install_path, settings.timeouts.command);
     context.look(looking).await

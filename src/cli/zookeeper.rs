@@ -48,15 +48,11 @@ async fn stat(context: &Context, selection: &MemberSelection) -> Result<Document
     let selected = select(context, selection)?;
     let mut states = context.look(probe_members(&context.ensemble, PROBE_LIMIT)).await?;
     states.retain(|(member, _)| selected.contains(member));
-    Ok(Document::of_ensemble(states))
+    Ok(Document::of_ensemble(states, context.ensemble.members().len()))
 }
 
 fn wish(context: &Context) -> EnsembleWish {
-    EnsembleWish {
-        ensemble: context.ensemble.clone(),
-        install_path: context.settings.install_path.clone(),
-        settings: context.settings.zookeeper.clone(),
-    }
+    EnsembleWish::new(&context.ensemble, &context.settings)
 }
 
 /// Members named on the command line must be of the ensemble.

@@ -7,10 +7,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
-use super::{Archive, Event, Events, Operator};
+use super::{Event, Events, Operator};
 use crate::error::Failure;
-use crate::model::{Compression, HostName, ReleaseId};
-use crate::plan::{Target, human_bytes};
+use crate::model::{Archive, Compression, HostName, ReleaseId, human_bytes};
+use crate::plan::Target;
 use crate::remote::{Process, Remote, Script, scripts};
 
 /// What is read from the archive and written to a connection at a time; this is all the memory a host costs.
@@ -103,7 +103,10 @@ impl Operator {
         let mut file = File::open(&archive.path).await.map_err(unread)?;
         file.seek(SeekFrom::Start(here)).await.map_err(unread)?;
         let Some(mut stdin) = process.stdin.take() else { return Ok(()) };
-        let mut chunk = vec![0; CHUNK];
+        // A slow upload still sends something every second, or the host would take it for dead.
+        let size =
+            self.rate_limit.and_then(|rate| usize::try_from(rate).ok()).map_or(CHUNK, |rate| rate.min(CHUNK));
+        let mut chunk = vec![0; size];
         let mut done = here;
         let start = Instant::now();
         let mut told = start;
@@ -112,7 +115,12 @@ impl Operator {
             if read == 0 {
                 break;
             }
-            if let Err(error) = stdin.write_all(&chunk[..read]).await {
+            let limit = self.settings.timeouts.command;
+            let Ok(written) = tokio::time::timeout(limit, stdin.write_all(&chunk[..read])).await else {
+                return Err(Failure::unreachable(format!("{host}: took nothing of the upload for {} s", limit.as_secs()))
+                    .hint("see whether the host's disk hangs; then run the command again: it goes on where this one stopped"));
+            };
+            if let Err(error) = written {
                 return Err(Failure::unreachable(format!(
                     "{host}: the upload broke off after {}",
                     human_bytes(done)
@@ -140,12 +148,37 @@ impl Operator {
         &self,
         host: &HostName,
         release: &ReleaseId,
+        from: Option<&ReleaseId>,
     ) -> Result<String, Failure> {
         let script = Script::new("switch to the release", scripts::SWITCH)
             .arg(&self.settings.install_path)
-            .arg(release.as_str());
-        self.fleet.host(host).await?.check(&script, self.settings.timeouts.command).await?;
+            .arg(release.as_str())
+            .arg(from.map(ReleaseId::as_str).unwrap_or_default());
+        // It may wait for another run's lock, and for the disk.
+        let limit = self.settings.timeouts.command * UNPACK_FACTOR;
+        self.fleet.host(host).await?.check(&script, limit).await?;
         Ok(format!("release {release} is in use"))
+    }
+
+    pub(super) async fn label_release(
+        &self,
+        host: &HostName,
+        release: &ReleaseId,
+        label: &str,
+    ) -> Result<String, Failure> {
+        let script = Script::new("label the release", scripts::LABEL)
+            .arg(&self.settings.install_path)
+            .arg(release.as_str())
+            .arg(label);
+        self.fleet.host(host).await?.check(&script, self.settings.timeouts.command).await?;
+        Ok(format!("release {release} is labelled {label}"))
+    }
+
+    pub(super) async fn tidy_up(&self, host: &HostName, leftovers: usize) -> Result<String, Failure> {
+        let script = Script::new("tidy up", scripts::TIDY).arg(&self.settings.install_path);
+        let limit = self.settings.timeouts.command * UNPACK_FACTOR;
+        self.fleet.host(host).await?.check(&script, limit).await?;
+        Ok(format!("tidied up {leftovers} leftover(s) of runs that were cut short"))
     }
 
     pub(super) async fn prune_releases(
@@ -157,9 +190,15 @@ impl Operator {
             .arg(&self.settings.install_path)
             .args(releases.iter().map(ReleaseId::as_str));
         let limit = self.settings.timeouts.command * UNPACK_FACTOR;
-        self.fleet.host(host).await?.check(&script, limit).await?;
-        let names: Vec<&str> = releases.iter().map(ReleaseId::as_str).collect();
-        Ok(format!("removed release {}", names.join(", ")))
+        let said = self.fleet.host(host).await?.check(&script, limit).await?;
+        let kept: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("kept ")).collect();
+        let removed: Vec<&str> =
+            releases.iter().map(ReleaseId::as_str).filter(|release| !kept.contains(release)).collect();
+        let told = |what: &str, names: &[&str], why: &str| {
+            (!names.is_empty()).then(|| format!("{what} release {}{why}", names.join(", ")))
+        };
+        let parts = [told("removed", &removed, ""), told("kept", &kept, ", which a process may execute")];
+        Ok(parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
     }
 }
 

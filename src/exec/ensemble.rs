@@ -194,11 +194,7 @@ impl Operator {
     }
 
     fn wish(&self) -> EnsembleWish {
-        EnsembleWish {
-            ensemble: self.ensemble.clone(),
-            install_path: self.settings.install_path.clone(),
-            settings: self.settings.zookeeper.clone(),
-        }
+        EnsembleWish::new(&self.ensemble, &self.settings)
     }
 
     async fn member_log(&self, member: &EnsembleMember, log_dir: &str) -> Vec<String> {

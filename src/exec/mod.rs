@@ -23,7 +23,7 @@ use crate::error::Failure;
 use crate::plan::{Gate, Plan, Step, Target};
 
 pub use exit_status::meaning;
-pub use operator::{Archive, Operator, Parcel};
+pub use operator::Operator;
 
 /// What became of one thing.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -2,21 +2,50 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::time::Instant;
 
-use futures::StreamExt;
 use futures::future::join_all;
-use futures::stream::FuturesUnordered;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader, Lines};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::{Events, Operator, Outcome, StepResult, exit_status};
 use crate::error::Failure;
 use crate::model::{HostName, NodeAddr, NodeOptions, ServiceCode};
-use crate::plan::{NodeLaunch, NodeStop, Target};
-use crate::remote::{Script, last_lines, scripts};
+use crate::plan::{NodeLaunch, NodeStop, ProcessId, Target};
+use crate::remote::{Output, Process, Script, last_lines, scripts};
 use crate::zk::Membership;
+
+/// Nodes that were launched together on one host.
+struct Launch {
+    /// Those of which it is not known yet what becomes of them.
+    open: BTreeSet<NodeAddr>,
+    pids: BTreeMap<NodeAddr, u32>,
+    stdin: Pin<Box<dyn AsyncWrite + Send>>,
+    results: Vec<StepResult>,
+}
+
+/// Why a launch is no longer followed.
+enum Ending {
+    /// Every node has joined or ended.
+    Through,
+    TimeUp,
+    /// The script ended before its nodes were through: it could not start them at all.
+    ScriptEnded,
+}
+
+impl Launch {
+    async fn joined(&mut self, start: Instant, addr: NodeAddr, joined: Result<(), Failure>) {
+        let pid = self.pids.get(&addr).copied();
+        self.results.push(joined_result(start, addr, pid, joined));
+        if let Some(pid) = pid {
+            // Without a pid file the node is still found by its arguments.
+            let _lost = self.stdin.write_all(format!("joined {} {pid}\n", addr.port).as_bytes()).await;
+        }
+    }
+}
 
 /// One line of `start_nodes.sh`.
 enum Report {
@@ -40,73 +69,71 @@ impl Operator {
             Err(failure) => return fail_all(start, nodes.iter().map(|node| node.addr), &failure),
         };
         let mut now = Vec::new();
-        let mut later = Vec::new();
+        let mut after_old = Vec::new();
+        let mut running = Vec::new();
         for node in nodes {
             match (node.options, &node.old_session) {
                 (Some(options), None) => now.push((node.addr, options)),
-                _ => later.push(node),
+                (Some(options), Some(znode)) => after_old.push((node.addr, options, znode.as_str())),
+                (None, _) => running.push(node.addr),
             }
         }
-        let at_once = async {
-            if now.is_empty() {
-                Vec::new()
-            } else {
-                self.launch(host, zookeeper, &now, &membership, start).await
-            }
-        };
-        let one_by_one = later.into_iter().map(|node| {
-            let membership = Arc::clone(&membership);
-            async move { self.start_later(host, zookeeper, node, &membership, start, events).await }
-        });
-        let (mut results, others) = tokio::join!(at_once, join_all(one_by_one));
-        results.extend(others.into_iter().flatten());
+        let membership = &*membership;
+        let started = self.launch(host, zookeeper, &now, membership, start);
+        let after_old = self.start_after_old_sessions(host, zookeeper, &after_old, membership, start, events);
+        let joining = join_all(running.into_iter().map(|addr| self.await_running(addr, membership, start)));
+        let (mut results, others, joined) = tokio::join!(started, after_old, joining);
+        results.extend(others);
+        results.extend(joined);
         results
     }
 
-    /// Waits for an old session to go, or for a process that runs already to join.
-    async fn start_later(
+    /// Waits for a process that runs already to join.
+    async fn await_running(&self, addr: NodeAddr, membership: &Membership, start: Instant) -> StepResult {
+        let limit = self.settings.timeouts.join;
+        let outcome = match timeout(limit, membership.joined(addr)).await {
+            Ok(Ok(())) => Outcome::done("joined (it was running already)"),
+            Ok(Err(failure)) => Outcome::Failed { failure },
+            Err(_) => Outcome::Failed {
+                failure: Failure::failed(format!("{addr}: its process runs, but it is no member of its cloud"))
+                    .cause(format!("it did not join within {} s", limit.as_secs()))
+                    .hint(format!(
+                        "it lost its place or cannot reach ZooKeeper; stop it and start it again: arcusctl memcached stop CODE {addr}"
+                    )),
+            },
+        };
+        StepResult::since(start, Target::Node(addr), outcome)
+    }
+
+    /// Waits until the znodes of killed predecessors have gone, then launches all whose way is free in one go: sessions
+    /// that ended together, as at a power cut, expire together.
+    async fn start_after_old_sessions(
         &self,
         host: &HostName,
         zookeeper: &str,
-        node: &NodeLaunch,
+        nodes: &[(NodeAddr, NodeOptions, &str)],
         membership: &Membership,
         start: Instant,
         events: &Events,
     ) -> Vec<StepResult> {
-        let addr = node.addr;
-        let target = Target::Node(addr);
         let limit = self.settings.timeouts.join;
-        let ended = |outcome: Outcome| vec![StepResult::since(start, target.clone(), outcome)];
-        let failed = |failure: Failure| ended(Outcome::Failed { failure });
-        let Some(options) = node.options else {
-            return match timeout(limit, membership.joined(addr)).await {
-                Ok(Ok(())) => ended(Outcome::done("joined (it was running already)")),
-                Ok(Err(failure)) => failed(failure),
-                Err(_) => failed(
-                    Failure::failed(format!("{addr}: its process runs, but it is no member of its cloud"))
-                        .cause(format!("it did not join within {} s", limit.as_secs()))
-                        .hint(format!("it lost its place or cannot reach ZooKeeper; stop it and start it again: arcusctl memcached stop CODE {addr}")),
-                ),
+        let waits = nodes.iter().map(|(addr, options, znode)| async move {
+            let target = Target::Node(*addr);
+            events.note(&target, format!("waiting until {znode}, left by a process that was killed, has expired"));
+            let failure = match timeout(limit, membership.left(*addr)).await {
+                Ok(Ok(())) => return Ok((*addr, *options)),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::failed(format!("{addr}: a znode of that name is still there after {} s", limit.as_secs()))
+                    .cause(format!("{znode} belongs to a session that has not expired"))
+                    .hint("a node of the same address may run on another host; else raise [timeouts] join above the session timeout"),
             };
-        };
-        if let Some(znode) = &node.old_session {
-            events.note(
-                &target,
-                format!("waiting until {znode}, left by a process that was killed, has expired"),
-            );
-            match timeout(limit, membership.left(addr)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(failure)) => return failed(failure),
-                Err(_) => {
-                    return failed(
-                        Failure::failed(format!("{addr}: a znode of that name is still there after {} s", limit.as_secs()))
-                            .cause(format!("{znode} belongs to a session that has not expired"))
-                            .hint("a node of the same address may run on another host; else raise [timeouts] join above the session timeout"),
-                    );
-                }
-            }
-        }
-        self.launch(host, zookeeper, &[(addr, options)], membership, start).await
+            Err(StepResult::since(start, target, Outcome::Failed { failure }))
+        });
+        let (free, taken): (Vec<_>, Vec<_>) = join_all(waits).await.into_iter().partition(Result::is_ok);
+        let free: Vec<(NodeAddr, NodeOptions)> = free.into_iter().filter_map(Result::ok).collect();
+        let mut results = self.launch(host, zookeeper, &free, membership, start).await;
+        results.extend(taken.into_iter().filter_map(Result::err));
+        results
     }
 
     /// Starts processes and follows each until it has joined, has ended, or its time is up.
@@ -118,83 +145,81 @@ impl Operator {
         membership: &Membership,
         start: Instant,
     ) -> Vec<StepResult> {
+        if nodes.is_empty() {
+            return Vec::new();
+        }
         let addrs = || nodes.iter().map(|(addr, _)| *addr);
         let mut process = match self.spawn_nodes(host, zookeeper, nodes).await {
             Ok(process) => process,
             Err(failure) => return fail_all(start, addrs(), &failure),
         };
-        let (Some(stdout), Some(mut stdin)) = (process.stdout.take(), process.stdin.take()) else {
+        let (Some(stdout), Some(stdin)) = (process.stdout.take(), process.stdin.take()) else {
             return fail_all(
                 start,
                 addrs(),
                 &Failure::failed(format!("{host}: a channel came without its pipes")),
             );
         };
-        let mut lines = BufReader::new(stdout).lines();
-        let mut open: BTreeSet<NodeAddr> = addrs().collect();
-        let mut pids: BTreeMap<NodeAddr, u32> = BTreeMap::new();
-        let mut results = Vec::new();
-        let mut joins: FuturesUnordered<_> =
-            addrs().map(|addr| async move { (addr, membership.joined(addr).await) }).collect();
+        let mut launch =
+            Launch { open: addrs().collect(), pids: BTreeMap::new(), stdin, results: Vec::new() };
+        let lines = BufReader::new(stdout).lines();
+        let ending = self.follow(host, &mut launch, lines, membership, start).await;
+        let Launch { open, pids, stdin, mut results } = launch;
+        // The end of its input ends the script, which leaves the nodes running; a node's log is read on a channel of
+        // its own.
+        process.stdin = Some(stdin);
+        let finished = timeout(self.settings.timeouts.command, process.finish()).await;
+        match ending {
+            Ending::Through => {}
+            Ending::TimeUp => {
+                for addr in open {
+                    let failure = self.not_joined(host, addr, pids.get(&addr).copied()).await;
+                    results.push(StepResult::since(start, Target::Node(addr), Outcome::Failed { failure }));
+                }
+            }
+            Ending::ScriptEnded => {
+                let failure = script_failure(host, finished);
+                results.extend(fail_all(start, open.into_iter(), &failure));
+            }
+        }
+        results
+    }
+
+    async fn follow(
+        &self,
+        host: &HostName,
+        launch: &mut Launch,
+        mut lines: Lines<impl AsyncBufRead + Unpin>,
+        membership: &Membership,
+        start: Instant,
+    ) -> Ending {
+        let follow = |addr: NodeAddr| async move { (addr, membership.joined(addr).await) };
+        let mut joins: FuturesUnordered<_> = launch.open.iter().copied().map(follow).collect();
         let deadline = tokio::time::sleep(self.settings.timeouts.join);
         tokio::pin!(deadline);
-        while !open.is_empty() {
+        while !launch.open.is_empty() {
             tokio::select! {
                 line = lines.next_line() => match line {
-                    Ok(Some(line)) => match read_report(&line, &open) {
-                        Some((addr, Report::Started(pid))) => drop(pids.insert(addr, pid)),
+                    Ok(Some(line)) => match read_report(&line, &launch.open) {
+                        Some((addr, Report::Started(pid))) => drop(launch.pids.insert(addr, pid)),
                         Some((addr, Report::Exited(status))) => {
-                            open.remove(&addr);
-                            let failure = self.exited(host, addr, status, pids.get(&addr).copied()).await;
-                            results.push(StepResult::since(start, Target::Node(addr), Outcome::Failed { failure }));
+                            launch.open.remove(&addr);
+                            let failure = self.exited(host, addr, status, launch.pids.get(&addr).copied()).await;
+                            launch.results.push(StepResult::since(start, Target::Node(addr), Outcome::Failed { failure }));
                         }
                         None => {}
                     },
-                    // The script ended before its nodes were through: it could not start them at all.
-                    Ok(None) | Err(_) => break,
+                    Ok(None) | Err(_) => return Ending::ScriptEnded,
                 },
                 Some((addr, joined)) = joins.next() => {
-                    if open.remove(&addr) {
-                        let pid = pids.get(&addr).copied();
-                        results.push(joined_result(start, addr, pid, joined));
-                        if let Some(pid) = pid {
-                            // Without a pid file the node is still found by its arguments.
-                            let _lost = stdin.write_all(format!("joined {} {pid}\n", addr.port).as_bytes()).await;
-                        }
+                    if launch.open.remove(&addr) {
+                        launch.joined(start, addr, joined).await;
                     }
                 }
-                () = &mut deadline => break,
+                () = &mut deadline => return Ending::TimeUp,
             }
         }
-        if open.is_empty() {
-            process.stdin = Some(stdin);
-            let _nodes_run_on = timeout(self.settings.timeouts.command, process.finish()).await;
-            return results;
-        }
-        let timed_out = deadline.is_elapsed();
-        if timed_out {
-            for addr in open {
-                let failure = self.not_joined(host, addr, pids.get(&addr).copied()).await;
-                results.push(StepResult::since(start, Target::Node(addr), Outcome::Failed { failure }));
-            }
-            process.stdin = Some(stdin);
-            let _nodes_run_on = timeout(self.settings.timeouts.command, process.finish()).await;
-            return results;
-        }
-        drop(stdin);
-        let failure = match process.finish().await {
-            Ok(output) => {
-                let script = Script::new("start its cache nodes", scripts::START_NODES);
-                let status = output.status;
-                let failure = output.success(host, &script).err();
-                let failure =
-                    failure.unwrap_or_else(|| Failure::failed(format!("{host}: the start ended early")));
-                if status == 0 { failure } else { exit_status::explain(failure, status) }
-            }
-            Err(failure) => failure,
-        };
-        results.extend(fail_all(start, open.into_iter(), &failure));
-        results
+        Ending::Through
     }
 
     async fn spawn_nodes(
@@ -202,7 +227,7 @@ impl Operator {
         host: &HostName,
         zookeeper: &str,
         nodes: &[(NodeAddr, NodeOptions)],
-    ) -> Result<crate::remote::Process, Failure> {
+    ) -> Result<Process, Failure> {
         let settings = &self.settings.memcached;
         let list: Vec<String> = nodes
             .iter()
@@ -258,14 +283,7 @@ impl Operator {
         let start = Instant::now();
         let ended = async {
             let membership = self.membership(code).await?;
-            let limit = self.settings.timeouts.stop;
-            let script = Script::new("stop its cache nodes", scripts::STOP_NODES)
-                .arg(&self.settings.install_path)
-                .arg(limit.as_secs().to_string())
-                .arg(if self.force { "force" } else { "" })
-                .args(nodes.iter().map(|node| format!("{}:{}:{}", node.addr.port, node.pid, node.started)));
-            let patience = limit + self.settings.timeouts.command;
-            let text = self.fleet.host(host).await?.check(&script, patience).await?;
+            let text = self.end_processes(host, nodes).await?;
             Ok::<_, Failure>((membership, text))
         };
         let (membership, text) = match ended.await {
@@ -292,6 +310,21 @@ impl Operator {
         join_all(gone).await
     }
 
+    /// Signals the processes and waits for their end; gives what the script says of each.
+    async fn end_processes(&self, host: &HostName, nodes: &[NodeStop]) -> Result<String, Failure> {
+        let limit = self.settings.timeouts.stop;
+        let processes = nodes.iter().filter_map(|node| {
+            let ProcessId { pid, started } = node.process?;
+            Some(format!("{}:{pid}:{started}", node.addr.port))
+        });
+        let script = Script::new("stop its cache nodes", scripts::STOP_NODES)
+            .arg(&self.settings.install_path)
+            .arg(limit.as_secs().to_string())
+            .arg(if self.force { "force" } else { "" })
+            .args(processes);
+        self.fleet.host(host).await?.check(&script, limit + self.settings.timeouts.command).await
+    }
+
     async fn gone(
         &self,
         node: &NodeStop,
@@ -300,35 +333,63 @@ impl Operator {
         events: &Events,
     ) -> Result<String, Failure> {
         let addr = node.addr;
-        let forced = match word {
-            Some("ended") => false,
-            Some("forced") => true,
-            _ => {
-                return Err(Failure::failed(format!(
-                    "{addr}: pid {} did not end within {} s",
-                    node.pid,
-                    self.settings.timeouts.stop.as_secs()
-                ))
-                .cause("it was sent SIGTERM; a node that waits for ZooKeeper ends only when that wait does")
-                .hint("wait and run the command again, or add --force to kill it"));
+        let target = Target::Node(addr);
+        let pid = node.process.map(|process| process.pid).unwrap_or_default();
+        let seconds = self.settings.timeouts.stop.as_secs();
+        let told = match (node.process, word) {
+            (None, _) => {
+                events.note(&target, "no process of it is to be seen; waiting until its znode has gone");
+                "was not running; its znode is gone"
+            }
+            (Some(_), Some("ended")) => "stopped; its znode is gone",
+            (Some(_), Some("forced")) => {
+                events.note(&target, "killed; waiting until its znode expires with its session");
+                "killed; its znode is gone"
+            }
+            (Some(_), Some("denied")) => {
+                return Err(Failure::refused(format!("{addr}: may not signal its process (pid {pid})"))
+                    .hint("log in as root, or as the user that cache nodes run as"));
+            }
+            (Some(_), _) => {
+                return Err(Failure::failed(format!("{addr}: pid {pid} did not end within {seconds} s"))
+                    .cause(
+                        "it was sent SIGTERM; a node that waits for ZooKeeper ends only when that wait does",
+                    )
+                    .hint("wait and run the command again, or add --force to kill it"));
             }
         };
-        if forced {
-            events.note(&Target::Node(addr), "killed; waiting until its znode expires with its session");
-        }
         let limit = self.settings.timeouts.join;
         timeout(limit, membership.left(addr)).await.map_err(|_| {
-            Failure::failed(format!(
-                "{addr}: its process has ended, but its znode is still there after {} s",
-                limit.as_secs()
-            ))
-            .hint("it goes when its session expires; another process of the same address may hold it")
+            let failure = Failure::failed(format!("{addr}: is still a member after {} s", limit.as_secs()));
+            match node.process {
+                Some(_) => failure
+                    .cause("its process has ended")
+                    .hint("its znode goes when its session expires; another process of the same address may hold it"),
+                None => failure
+                    .cause(format!("no process of it is to be seen on {}", addr.ip))
+                    .hint("it may run in a container, as another user, or on another host that has this address"),
+            }
         })??;
-        Ok(if forced {
-            "killed; its znode is gone".to_owned()
-        } else {
-            "stopped; its znode is gone".to_owned()
-        })
+        Ok(told.to_owned())
+    }
+}
+
+/// What the script said, or that it was not heard of.
+fn script_failure(host: &HostName, finished: Result<Result<Output, Failure>, Elapsed>) -> Failure {
+    let output = match finished {
+        Ok(Ok(output)) => output,
+        Ok(Err(failure)) => return failure,
+        Err(_) => {
+            return Failure::unreachable(format!(
+                "{host}: the start of its cache nodes was not heard of again"
+            ));
+        }
+    };
+    let status = output.status;
+    let script = Script::new("start its cache nodes", scripts::START_NODES);
+    match output.success(host, &script) {
+        Ok(_) => Failure::failed(format!("{host}: the start of its cache nodes ended early")),
+        Err(failure) => exit_status::explain(failure, status),
     }
 }
 

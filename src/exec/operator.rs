@@ -1,7 +1,6 @@
 //! The performer of real runs: knows the hosts, the ensemble and the package.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,33 +10,10 @@ use tokio::sync::Mutex;
 use super::{Events, Outcome, Perform, StepResult};
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::model::{Ensemble, EnsembleMember, ServiceCode};
+use crate::model::{Ensemble, EnsembleMember, Parcel, ServiceCode};
 use crate::plan::{Action, Step, Target};
 use crate::remote::Fleet;
 use crate::zk::{Membership, ZooKeeper};
-
-/// An archive as it is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Archive {
-    /// A file of ours that does not change while it is sent.
-    pub path: PathBuf,
-    pub bytes: u64,
-    pub sha256: String,
-}
-
-/// The package that a deploy sends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parcel {
-    pub gzip: Archive,
-    /// The same tree, for hosts that have zstd; none is made when no host does.
-    pub zstd: Option<Archive>,
-    /// The one directory at the archive's top, when there is one.
-    pub root: Option<String>,
-    /// SHA-256 of the sorted names of the tree, to see that all of it was unpacked.
-    pub names_sha256: String,
-    /// The name the operator gives the release.
-    pub label: Option<String>,
-}
 
 /// Carries out steps on real hosts and a real ensemble.
 #[derive(Debug)]
@@ -120,8 +96,12 @@ impl Operator {
             (Action::PruneReleases { releases }, Target::Host(host)) => {
                 self.prune_releases(host, releases).await
             }
-            (Action::SwitchRelease { release, .. }, Target::Host(host)) => {
-                self.switch_release(host, release).await
+            (Action::TidyUp { leftovers }, Target::Host(host)) => self.tidy_up(host, leftovers.len()).await,
+            (Action::LabelRelease { release, label }, Target::Host(host)) => {
+                self.label_release(host, release, label).await
+            }
+            (Action::SwitchRelease { release, from, .. }, Target::Host(host)) => {
+                self.switch_release(host, release, from.as_ref()).await
             }
             (Action::ConfigureMember { layout, myid, config }, _) => {
                 self.configure_member(layout, *myid, config.as_deref()).await

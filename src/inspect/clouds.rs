@@ -35,6 +35,8 @@ pub enum NodeLabel {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegisteredNode {
     pub addr: NodeAddr,
+    /// It has a mapping; one that only the document names would refuse to start.
+    pub mapped: bool,
     /// What to start it with, or why that is not known.
     pub options: Result<NodeOptions, Failure>,
 }
@@ -137,11 +139,13 @@ pub fn registered_cloud(code: &ServiceCode, tree: &ArcusTree) -> Option<Vec<Regi
         let failure = Failure::refused(format!("{addr}: has no mapping, so it would refuse to start"))
             .cause(format!("the document of {code} names it, but {} does not exist", znode::mapping(addr)))
             .hint("register the cloud from its JSON: arcusctl memcached register CONF");
-        RegisteredNode { addr, options: Err(failure) }
+        RegisteredNode { addr, mapped: false, options: Err(failure) }
     });
-    let mapped = addrs
-        .iter()
-        .map(|addr| RegisteredNode { addr: *addr, options: options_of(*addr, cloud.as_ref(), tree) });
+    let mapped = addrs.iter().map(|addr| RegisteredNode {
+        addr: *addr,
+        mapped: true,
+        options: options_of(*addr, cloud.as_ref(), tree),
+    });
     Some(mapped.chain(unmapped).collect())
 }
 
@@ -149,6 +153,23 @@ pub fn registered_cloud(code: &ServiceCode, tree: &ArcusTree) -> Option<Vec<Regi
 pub fn members_of(registered: &RegisteredCode) -> BTreeMap<NodeAddr, String> {
     let read = |name: &String| Some((NodeAddr::from_ephemeral_name(name).ok()?, name.clone()));
     registered.members.iter().filter_map(read).collect()
+}
+
+/// The addresses that service codes other than `code` have, each with its owner.
+pub fn others_of(code: &ServiceCode, tree: &ArcusTree) -> BTreeMap<NodeAddr, String> {
+    let foreign = |owner: &str| owner != code.as_str();
+    let mut owners = BTreeMap::new();
+    for (name, mapping) in &tree.mappings {
+        let owner =
+            mapping.codes.iter().filter_map(|child| child.split('^').next()).find(|owner| foreign(owner));
+        if let (Ok(addr), Some(owner)) = (name.parse(), owner) {
+            owners.insert(addr, owner.to_owned());
+        }
+    }
+    for (owner, registered) in tree.codes.iter().filter(|(owner, _)| foreign(owner)) {
+        owners.extend(members_of(registered).into_keys().map(|addr| (addr, owner.clone())));
+    }
+    owners
 }
 
 fn options_of(addr: NodeAddr, cloud: Option<&Cloud>, tree: &ArcusTree) -> Result<NodeOptions, Failure> {

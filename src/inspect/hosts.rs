@@ -40,6 +40,10 @@ pub struct InstallSeen {
     pub compression: Compression,
     /// Bytes free for the login user.
     pub free: Option<u64>,
+    /// What runs that were cut short left behind.
+    pub leftovers: Vec<String>,
+    /// What keeps a release from being put in place.
+    pub obstacle: Option<String>,
     /// Entries that are no links into a release, as `arcus.sh` leaves them: `bin`, `lib`, `zookeeper/bin`, ….
     pub plain_entries: Vec<String>,
 }
@@ -75,6 +79,8 @@ pub struct MemberSeen {
     pub myid: Option<u32>,
     /// Text of its `zoo.cfg`.
     pub config: Option<String>,
+    /// It keeps znodes: snapshots or transactions.
+    pub has_data: bool,
     /// The server that runs with this `zoo.cfg`.
     pub pid: Option<u32>,
     /// `zkServer.sh` is there.
@@ -99,8 +105,10 @@ pub struct NodeProcess {
     pub started: u64,
     /// The TCP port its arguments name; `None` when it serves a local socket.
     pub port: Option<NonZeroU16>,
-    /// It is a cache node (`-z`) of this install, so it may be signalled.
+    /// It is a cache node (`-z`) of this install.
     pub ours: bool,
+    /// What it was given as `-z`.
+    pub zookeeper: Option<String>,
     pub exe: String,
     pub argv: Vec<String>,
 }
@@ -220,6 +228,8 @@ fn read_install(text: &str, install_path: &str) -> Option<InstallSeen> {
             "yes" => Compression::Zstd,
             _ => Compression::Gzip,
         },
+        leftovers: values(text, "leftover").map(str::to_owned).collect(),
+        obstacle: value(text, "obstacle").map(str::to_owned),
         free: value(text, "free").and_then(|blocks| blocks.parse::<u64>().ok()).map(|blocks| blocks * 1024),
         plain_entries: values(text, "plain").map(str::to_owned).collect(),
     })
@@ -254,6 +264,7 @@ fn read_member(text: &str) -> Option<MemberSeen> {
     Some(MemberSeen {
         myid: value(head, "myid").and_then(|id| id.parse().ok()),
         config: (value(head, "configured")? == "yes").then(|| config.to_owned()),
+        has_data: value(head, "data")? == "yes",
         pid: value(head, "pid").and_then(|pid| pid.parse().ok()),
         installed: value(head, "installed")? == "yes",
         java: value(head, "java")? == "yes",
@@ -277,21 +288,22 @@ fn read_process(line: &str, install_path: &str) -> Option<NodeProcess> {
         .collect();
     let below_install =
         |path: &str| path.strip_prefix(install_path).is_some_and(|rest| rest.starts_with('/'));
-    let ours = option(&argv, 'z').is_some()
-        && (below_install(&exe) || argv.first().is_some_and(|name| below_install(name)));
+    let zookeeper = option(&argv, 'z').map(str::to_owned);
+    let ours =
+        zookeeper.is_some() && (below_install(&exe) || argv.first().is_some_and(|name| below_install(name)));
     let port = match (option(&argv, 's'), option(&argv, 'p')) {
         (Some(_), _) => None,
         (None, Some(port)) => port.parse().ok(),
         (None, None) => NonZeroU16::new(11211),
     };
-    Some(NodeProcess { pid, started, port, ours, exe, argv })
+    Some(NodeProcess { pid, started, port, ours, zookeeper, exe, argv })
 }
 
 /// The value of a one-letter option, attached (`-p11211`) or not (`-p 11211`); the last one counts, as for getopt.
 fn option(argv: &[String], letter: char) -> Option<&str> {
     /// Options of arcus-memcached that take a value (its getopt string); the others are flags.
-    const WITH_VALUE: &str = "aUpslumcRPfntDbLBEeIXzogCO";
-    const FLAGS: &str = "khidrvMSqVL";
+    const WITH_VALUE: &str = "apsUmgcluPfntDRbBIEeXzox";
+    const FLAGS: &str = "MkhirvdLCSq";
     let mut found = None;
     let mut words = argv.iter().skip(1);
     while let Some(word) = words.next() {
@@ -330,6 +342,7 @@ mod tests {
     fn the_port_is_read_as_getopt_reads_it() {
         assert_eq!(port(&["memcached", "-d", "-v", "-r", "-R5", "-p", "11212", "-c", "1000"]), Some(11212));
         assert_eq!(port(&["memcached", "-dvp11213"]), Some(11213));
+        assert_eq!(port(&["memcached", "-C", "-L", "-p", "11214"]), Some(11214));
         assert_eq!(port(&["memcached", "-D:", "-b", "8192"]), Some(11211));
         assert_eq!(port(&["memcached", "-p", "1", "-p", "2"]), Some(2));
         assert_eq!(port(&["memcached", "-s", "/tmp/x.sock"]), None);
@@ -363,8 +376,7 @@ mod tests {
 
     #[test]
     fn a_member_is_read_with_its_config_whole() {
-        let text =
-            "myid 3\nconfigured yes\npid \ninstalled yes\njava no\nconfig\ntickTime=2000\nserver.1=a:1:2\n";
+        let text = "myid 3\nconfigured yes\ndata no\npid \ninstalled yes\njava no\nconfig\ntickTime=2000\nserver.1=a:1:2\n";
         let seen = read_member(text).unwrap();
         assert_eq!((seen.myid, seen.pid, seen.java), (Some(3), None, false));
         assert_eq!(seen.config.as_deref(), Some("tickTime=2000\nserver.1=a:1:2\n"));

@@ -8,7 +8,8 @@ mod hosts;
 mod tree;
 
 pub use clouds::{
-    CloudReport, CloudStatus, NodeLabel, RegisteredNode, members_of, registered_cloud, report_cloud,
+    CloudReport, CloudStatus, NodeLabel, RegisteredNode, members_of, others_of, registered_cloud,
+    report_cloud,
 };
 pub use hosts::{
     InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, ReleaseSeen, ReleaseUser, inspect_installs,

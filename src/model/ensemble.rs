@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
@@ -119,7 +120,9 @@ fn parse_entry(index: usize, entry: &str) -> Result<EnsembleMember, EnsembleFaul
         return Err(EnsembleFault::NoPort { index, entry: named() });
     };
     // A leading '-' would be read as an option by ssh.
+    let unspecified = host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_unspecified());
     let usable = !host.is_empty()
+        && !unspecified
         && !host.starts_with(['-', '.'])
         && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
     if !usable {
@@ -186,9 +189,10 @@ mod tests {
 
     #[test]
     fn names_every_bad_entry() {
-        let faults = Ensemble::parse("a:2181,b,:1,c:0,d:x,,[::1]:2181,e:2181/root,a:2181,-o:1").unwrap_err();
+        let faults = Ensemble::parse("a:2181,b,:1,c:0,d:x,,[::1]:2181,e:2181/root,a:2181,-o:1,0.0.0.0:2181")
+            .unwrap_err();
         let text: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        assert_eq!(faults.len(), 9, "{text:#?}");
+        assert_eq!(faults.len(), 10, "{text:#?}");
         assert!(text[0].contains("entry 2, 'b', has no port"), "{}", text[0]);
         assert!(text[8].contains("'-o:1'"), "{}", text[8]);
     }

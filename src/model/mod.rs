@@ -2,18 +2,22 @@
 //!
 //! Boundary: values only. A value that exists is valid; nothing here reads a clock, a file, a host or ZooKeeper.
 
+mod bytes;
 mod cloud;
 mod ensemble;
 mod host;
 mod node_addr;
+mod package;
 mod release;
 mod service_code;
 pub mod znode;
 
+pub use bytes::human_bytes;
 pub use cloud::{Cloud, NodeOptions, NodeSpec};
 pub use ensemble::{Ensemble, EnsembleFault, EnsembleMember};
 pub use host::HostName;
 pub use node_addr::{NodeAddr, NodeAddrFault};
+pub use package::{Archive, PackageFacts, Parcel};
 pub use release::{Compression, ReleaseId};
 pub use service_code::{ServiceCode, ServiceCodeFault};
 pub use znode::ZnodeChange;

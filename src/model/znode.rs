@@ -44,8 +44,8 @@ pub enum ZnodeChange {
     },
     /// Replaces the data of a znode that still has this version.
     SetData { path: String, data: String, version: i32 },
-    /// Removes a znode that has no children.
-    Delete { path: String },
+    /// Removes a znode that has no children and, where one is given, still has this version.
+    Delete { path: String, version: Option<i32> },
     /// Changes nothing, but fails the transaction when the znode has another version.
     Check { path: String, version: i32 },
 }
@@ -55,7 +55,7 @@ impl fmt::Display for ZnodeChange {
         match self {
             Self::Create { path, .. } => write!(out, "create {path}"),
             Self::SetData { path, version, .. } => write!(out, "update {path} (version {version})"),
-            Self::Delete { path } => write!(out, "delete {path}"),
+            Self::Delete { path, .. } => write!(out, "delete {path}"),
             Self::Check { path, version } => write!(out, "check {path} (version {version})"),
         }
     }

@@ -107,7 +107,7 @@ fn said(result: Result<Package, Failures>) -> Vec<String> {
 fn a_good_archive_is_described() {
     let package = opened(Made::good().symlink("arcus/lib/x.so", "default_engine.so")).unwrap();
     assert_eq!(package.root.as_deref(), Some("arcus"));
-    assert_eq!(package.entries, ["bin", "lib", "zookeeper"]);
+    assert_eq!(package.entries, ["bin", "lib", "zookeeper", "zookeeper/bin"]);
     assert_eq!(package.architecture.as_deref(), Some("x86_64"));
     assert_eq!(package.unpacked_bytes, 3 * 4096);
     assert_eq!(package.release().as_str(), &package.sha256[..12]);
@@ -132,7 +132,7 @@ fn the_tree_may_begin_at_the_top() {
     for root in ["", "./"] {
         let package = opened(Made::good_at(root).file(".hidden", 0o644, b"")).unwrap();
         assert_eq!(package.root, None);
-        assert_eq!(package.entries, [".hidden", "bin", "lib", "zookeeper"]);
+        assert_eq!(package.entries, [".hidden", "bin", "lib", "zookeeper", "zookeeper/bin"]);
     }
 }
 

@@ -86,14 +86,16 @@ fn deploy(package: &Package, install: &Path) {
         "0",
     ];
     run(scripts::STAGE, &args, archive.into());
-    run(scripts::SWITCH, &[install, release.as_str()], Stdio::null());
+    let current = fs::read_link(Path::new(install).join("current")).unwrap_or_default();
+    let current = current.file_name().unwrap_or_default().to_str().unwrap().to_owned();
+    run(scripts::SWITCH, &[install, release.as_str(), &current], Stdio::null());
 }
 
 #[test]
 fn a_directory_is_described_and_packed_under_one_root() {
     let package = open(Made::good().path()).unwrap();
     assert_eq!(package.root.as_deref(), Some("arcus"));
-    assert_eq!(package.entries, ["bin", "lib", "zookeeper"]);
+    assert_eq!(package.entries, ["bin", "lib", "zookeeper", "zookeeper/bin"]);
     assert_eq!(package.architecture.as_deref(), Some("aarch64"));
     assert_eq!(package.unpacked_bytes, 4 * 4096);
     assert_eq!(package.bytes, fs::metadata(&package.path).unwrap().len());

@@ -234,16 +234,25 @@ impl Listing {
         if !faults.is_empty() {
             return None;
         }
-        let in_tree = self.nodes.keys().filter_map(|path| below(&root, path));
-        let entries: BTreeSet<&str> =
-            in_tree.filter_map(|path| path.split('/').next()).filter(|name| !name.is_empty()).collect();
+        let mut entries = BTreeSet::new();
+        for path in self.nodes.keys().filter_map(|path| below(&root, path)).filter(|path| !path.is_empty()) {
+            let mut parts = path.split('/');
+            let first = parts.next().unwrap_or_default();
+            entries.insert(first.to_owned());
+            if let ("zookeeper", Some(second)) = (first, parts.next()) {
+                entries.insert(format!("zookeeper/{second}"));
+            }
+        }
+        for of_the_machine in MACHINE_DIRECTORIES {
+            entries.remove(of_the_machine);
+        }
         let mut names = Sha256::new();
         for path in self.nodes.keys().filter_map(|path| below(&root, path)).filter(|path| !path.is_empty()) {
             names.update(format!("./{path}\n"));
         }
         Some(Summary {
             names_sha256: names.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
-            entries: entries.into_iter().map(str::to_owned).collect(),
+            entries: entries.into_iter().collect(),
             memcached: below(&root, &memcached)?.to_owned(),
             architecture,
             unpacked_bytes: self.unpacked_bytes,

@@ -26,9 +26,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 use crate::error::{Failure, Failures};
-use crate::exec::{Archive, Parcel};
-use crate::model::ReleaseId;
-use crate::plan::PackageFacts;
+use crate::model::{Archive, PackageFacts, Parcel, ReleaseId};
 
 /// An archive fit for hosts. Its file does not change; a temporary one is removed with this value.
 #[derive(Debug)]
@@ -41,7 +39,7 @@ pub struct Package {
     pub sha256: String,
     /// The one directory at the archive's top; `None` when `bin` lies there itself.
     pub root: Option<String>,
-    /// Names directly below the root, sorted.
+    /// Names directly below the root and, as `zookeeper/NAME`, directly below its `zookeeper`, sorted.
     pub entries: Vec<String>,
     /// The processor of `bin/memcached` as `uname -m` names it; `None` when it does not say.
     pub architecture: Option<String>,

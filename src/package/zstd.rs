@@ -3,7 +3,7 @@
 //! Boundary: the archive was judged before; here its bytes are only packed otherwise.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
@@ -12,7 +12,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 use super::Package;
 use crate::error::Failure;
-use crate::exec::Archive;
+use crate::model::Archive;
 
 /// Fast enough not to hold up the first host, and already smaller than gzip.
 const LEVEL: i32 = 3;
@@ -31,20 +31,52 @@ impl Package {
                 .hint(format!("see that {} has room, or set TMPDIR", std::env::temp_dir().display()))
         };
         let file = NamedTempFile::with_prefix("arcusctl-").map_err(failed)?;
-        let (bytes, sha256) = pack(&self.path, file.as_file()).map_err(failed)?;
+        let Packed { source_sha256, bytes, sha256 } = pack(&self.path, file.as_file()).map_err(failed)?;
+        if source_sha256 != self.sha256 {
+            return Err(Failure::failed(format!("{} changed while it was read", self.path.display()))
+                .cause("its SHA-256 is no longer the one of the archive that was judged")
+                .hint("run the command again once nothing writes to it"));
+        }
         let path = file.into_temp_path();
         Ok((Archive { path: path.to_path_buf(), bytes, sha256 }, path))
     }
 }
 
-fn pack(source: &Path, target: &File) -> io::Result<(u64, String)> {
-    let mut unpacked = MultiGzDecoder::new(BufReader::new(File::open(source)?));
+struct Packed {
+    /// Of what was read; a file that was judged before may be another by now.
+    source_sha256: String,
+    bytes: u64,
+    sha256: String,
+}
+
+fn pack(source: &Path, target: &File) -> io::Result<Packed> {
+    let source = HashingReader { inner: File::open(source)?, digest: Sha256::new() };
+    let mut unpacked = MultiGzDecoder::new(BufReader::new(source));
     let mut encoder = zstd::Encoder::new(Counted::new(BufWriter::new(target)), LEVEL)?;
     io::copy(&mut unpacked, &mut encoder)?;
     let mut counted = encoder.finish()?;
     counted.flush()?;
-    let sha256 = counted.digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((counted.bytes, sha256))
+    let mut source = unpacked.into_inner().into_inner();
+    io::copy(&mut source, &mut io::sink())?;
+    Ok(Packed { source_sha256: hex(source.digest), bytes: counted.bytes, sha256: hex(counted.digest) })
+}
+
+fn hex(digest: Sha256) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Hashes what is read.
+struct HashingReader {
+    inner: File,
+    digest: Sha256,
+}
+
+impl Read for HashingReader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(bytes)?;
+        self.digest.update(&bytes[..read]);
+        Ok(read)
+    }
 }
 
 /// Counts and hashes what passes.

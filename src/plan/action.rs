@@ -5,7 +5,9 @@ use std::num::NonZeroU16;
 
 use serde::Serialize;
 
-use crate::model::{Compression, EnsembleMember, NodeAddr, NodeOptions, ReleaseId, ServiceCode, ZnodeChange};
+use crate::model::{
+    Compression, EnsembleMember, NodeAddr, NodeOptions, ReleaseId, ServiceCode, ZnodeChange, human_bytes,
+};
 
 /// One step's work, down to the last value: executing it decides nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,6 +18,10 @@ pub enum Action {
     StageRelease { release: ReleaseId, bytes: u64, compression: Compression, partial: u64 },
     /// Make the staged release the current one, by one rename.
     SwitchRelease { release: ReleaseId, from: Option<ReleaseId>, adopts: Vec<String> },
+    /// Give a release that is there the name that the operator gives it now.
+    LabelRelease { release: ReleaseId, label: String },
+    /// Remove what runs that were cut short left behind.
+    TidyUp { leftovers: Vec<String> },
     /// Remove releases that nobody needs any more.
     PruneReleases { releases: Vec<ReleaseId> },
     /// Write a member's `myid` and `zoo.cfg`; `None` where it is right already.
@@ -62,13 +68,22 @@ pub struct NodeLaunch {
     pub old_session: Option<String>,
 }
 
-/// Which process to stop.
+/// A node to take out of its cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeStop {
     pub addr: NodeAddr,
+    /// `None` when it is a member without a process that can be seen; then its leaving is waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessId>,
+}
+
+/// One process of one host, for good: a number alone is given out again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessId {
     pub pid: u32,
-    /// In clock ticks since boot; together with the pid it names one process for good.
+    /// In clock ticks since boot.
     pub started: u64,
 }
 
@@ -82,23 +97,21 @@ impl fmt::Display for Action {
                 let (partial, bytes) = (human_bytes(*partial), human_bytes(*bytes));
                 write!(out, "send and unpack release {release} (going on after {partial} of {bytes})")
             }
+            Self::TidyUp { leftovers } => write!(out, "tidy up {}", leftovers.join(", ")),
             Self::PruneReleases { releases } => {
                 let names: Vec<&str> = releases.iter().map(ReleaseId::as_str).collect();
                 write!(out, "remove release {}", names.join(", "))
             }
-            Self::SwitchRelease { release, from: Some(from), .. } => {
-                write!(out, "switch from release {from} to {release}")
+            Self::SwitchRelease { release, from, adopts } => {
+                if !adopts.is_empty() {
+                    write!(out, "keep {} as a release of its own, then ", adopts.join(", "))?;
+                }
+                match from {
+                    Some(from) => write!(out, "switch from release {from} to {release}"),
+                    None => write!(out, "switch to release {release}"),
+                }
             }
-            Self::SwitchRelease { release, from: None, adopts } if adopts.is_empty() => {
-                write!(out, "switch to release {release}")
-            }
-            Self::SwitchRelease { release, from: None, adopts } => {
-                write!(
-                    out,
-                    "adopt the present install ({}), then switch to release {release}",
-                    adopts.join(", ")
-                )
-            }
+            Self::LabelRelease { release, label } => write!(out, "label release {release} {label}"),
             Self::ConfigureMember { myid, config, layout } => {
                 let myid = myid.map(|id| format!("{}/myid = {id}", layout.data_dir));
                 let config = config.as_ref().map(|_| format!("{}/zoo.cfg", layout.conf_dir));
@@ -117,10 +130,18 @@ impl fmt::Display for Action {
                 out.write_str(&starts.join("; "))
             }
             Self::StopNodes { nodes, .. } => {
-                let stops: Vec<String> =
-                    nodes.iter().map(|node| format!("stop {} (pid {})", node.addr, node.pid)).collect();
+                let stops: Vec<String> = nodes.iter().map(NodeStop::to_string).collect();
                 out.write_str(&stops.join("; "))
             }
+        }
+    }
+}
+
+impl fmt::Display for NodeStop {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            Some(process) => write!(out, "stop {} (pid {})", self.addr, process.pid),
+            None => write!(out, "wait until {} has left; no process of it is to be seen", self.addr),
         }
     }
 }
@@ -134,32 +155,5 @@ impl fmt::Display for NodeLaunch {
                 write!(out, "start {} once {znode} of its predecessor has expired", self.addr)
             }
         }
-    }
-}
-
-/// `12.3 MB`: three digits, decimal units, as disk and network figures are given.
-pub fn human_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut size = bytes as f64;
-    let mut unit = 0;
-    while size >= 1000.0 && unit + 1 < UNITS.len() {
-        size /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 || size >= 100.0 {
-        format!("{size:.0} {}", UNITS[unit])
-    } else {
-        format!("{size:.1} {}", UNITS[unit])
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::human_bytes;
-
-    #[test]
-    fn sizes_are_given_in_decimal_units() {
-        let given = [0, 999, 1_500, 34_600_000, 250_000_000_000].map(human_bytes);
-        assert_eq!(given, ["0 B", "999 B", "1.5 kB", "34.6 MB", "250 GB"]);
     }
 }

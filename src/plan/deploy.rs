@@ -3,28 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::releases::prunable;
-use super::{Action, Gate, Plan, Step, Target, human_bytes};
+use super::{Action, Gate, Plan, Step, Target};
 use crate::error::Failure;
 use crate::inspect::{Inspected, InstallSeen, MachineId};
-use crate::model::{HostName, ReleaseId};
-
-/// What a plan needs to know of the package.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackageFacts {
-    pub release: ReleaseId,
-    /// Size of the archive.
-    pub bytes: u64,
-    /// Size of what it unpacks to.
-    pub unpacked_bytes: u64,
-    /// Names at the top of its tree.
-    pub entries: Vec<String>,
-    /// Processor architecture of its `bin/memcached` as `uname -m` names it, when it says.
-    pub architecture: Option<String>,
-}
+use crate::model::{HostName, PackageFacts, human_bytes};
 
 /// How a deploy is to go about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeployWish {
+    /// A name for the release.
+    pub label: Option<String>,
     /// Switch the hosts that are ready even when others are not.
     pub partial: bool,
     /// How many releases a host keeps, at least.
@@ -37,28 +25,47 @@ const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 /// Plans a deploy; `hosts` is what was seen of each, in the order to report them.
 pub fn deploy(
     package: &PackageFacts,
-    wish: DeployWish,
+    wish: &DeployWish,
     hosts: &[(HostName, Inspected<InstallSeen>)],
 ) -> Plan {
     let mut plan = Plan::new("deploy");
+    let mut make_room = Vec::new();
     let mut stage = Vec::new();
+    let mut label = Vec::new();
     let mut switch = Vec::new();
     let mut prune = Vec::new();
     for (host, install) in machines(&mut plan, hosts) {
         let target = Target::Host(host.clone());
-        if let Some(failure) = unfit(package, host, install) {
+        let releases = prunable(install, &package.release, wish.keep);
+        let freed = releases.iter().filter_map(|id| install.releases.get(id)).map(|seen| seen.bytes).sum();
+        if let Some(failure) = unfit(package, host, install, freed) {
             plan.problem(target, failure);
             continue;
         }
-        let releases = prunable(install, &package.release, wish.keep);
         if !releases.is_empty() {
-            prune.push(Step::new(target.clone(), Action::PruneReleases { releases }));
+            let step = Step::new(target.clone(), Action::PruneReleases { releases });
+            if unfit(package, host, install, 0).is_some() { make_room.push(step) } else { prune.push(step) }
         }
-        if install.current.as_ref() == Some(&package.release) {
+        if !install.leftovers.is_empty() {
+            let leftovers = install.leftovers.clone();
+            prune.push(Step::new(target.clone(), Action::TidyUp { leftovers }));
+        }
+        let there = install.releases.get(&package.release);
+        if let (Some(seen), Some(name)) = (there, &wish.label)
+            && seen.label.as_ref() != Some(name)
+        {
+            let action = Action::LabelRelease { release: package.release.clone(), label: name.clone() };
+            label.push(Step::new(target.clone(), action));
+        }
+        // Only names that the release brings are taken over; whatever else lies there is the operator's own.
+        let adopts: Vec<String> =
+            install.plain_entries.iter().filter(|entry| package.entries.contains(entry)).cloned().collect();
+        let current = install.current.as_ref().filter(|current| install.releases.contains_key(current));
+        if current == Some(&package.release) && adopts.is_empty() {
             plan.hold(target, format!("has release {} in use", package.release));
             continue;
         }
-        if install.releases.contains_key(&package.release) {
+        if there.is_some() {
             plan.hold(target.clone(), format!("has release {} already", package.release));
         } else {
             let (release, compression) = (package.release.clone(), install.compression);
@@ -66,14 +73,13 @@ pub fn deploy(
             let action = Action::StageRelease { release, bytes: package.bytes, compression, partial };
             stage.push(Step::new(target.clone(), action));
         }
-        // Only names that the release brings are taken over; whatever else lies there is the operator's own.
-        let adopts =
-            install.plain_entries.iter().filter(|entry| package.entries.contains(entry)).cloned().collect();
         let action =
             Action::SwitchRelease { release: package.release.clone(), from: install.current.clone(), adopts };
         switch.push(Step::new(target, action));
     }
+    plan.stage("Make room", make_room);
     plan.stage("Stage", stage);
+    plan.stage("Label", label);
     plan.gated_stage("Switch", if wish.partial { Gate::OwnTarget } else { Gate::Everything }, switch);
     plan.stage("Prune", prune);
     plan
@@ -108,7 +114,15 @@ fn partial(package: &PackageFacts, install: &InstallSeen) -> u64 {
     install.partial.get(&(package.release.clone(), install.compression)).copied().unwrap_or_default()
 }
 
-fn unfit(package: &PackageFacts, host: &HostName, install: &InstallSeen) -> Option<Failure> {
+/// Why nothing can be deployed there; `freed` bytes are going to be freed before.
+fn unfit(package: &PackageFacts, host: &HostName, install: &InstallSeen, freed: u64) -> Option<Failure> {
+    if let Some(obstacle) = &install.obstacle {
+        return Some(
+            Failure::refused(format!("{host}: the install path cannot take releases"))
+                .cause(obstacle)
+                .hint("put a directory in its place; [zookeeper] data_dir can lie on another file system"),
+        );
+    }
     let wrong = package.architecture.as_ref().filter(|wanted| **wanted != install.architecture);
     if let Some(wanted) = wrong {
         return Some(
@@ -129,7 +143,7 @@ fn unfit(package: &PackageFacts, host: &HostName, install: &InstallSeen) -> Opti
     }
     let needed =
         package.bytes.saturating_sub(partial(package, install)) + package.unpacked_bytes + SPARE_BYTES;
-    let free = install.free.filter(|free| *free < needed)?;
+    let free = install.free.filter(|free| free.saturating_add(freed) < needed)?;
     Some(
         Failure::refused(format!("{host}: not enough room below {}", install.install_path))
             .cause(format!(

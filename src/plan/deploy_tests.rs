@@ -1,9 +1,9 @@
 use super::*;
 use crate::inspect::{ReleaseSeen, ReleaseUser};
-use crate::model::Compression;
+use crate::model::{Compression, ReleaseId};
 use crate::plan::rollback;
 
-const ALL: DeployWish = DeployWish { partial: false, keep: 3 };
+const ALL: &DeployWish = &DeployWish { label: None, partial: false, keep: 3 };
 
 fn id(name: &str) -> ReleaseId {
     name.parse().unwrap()
@@ -14,7 +14,7 @@ fn package() -> PackageFacts {
         release: "new1".parse().unwrap(),
         bytes: 1000,
         unpacked_bytes: 3000,
-        entries: vec!["bin".into(), "lib".into(), "zookeeper".into()],
+        entries: vec!["bin".into(), "lib".into(), "zookeeper".into(), "zookeeper/bin".into()],
         architecture: Some("x86_64".into()),
     }
 }
@@ -32,6 +32,8 @@ fn bare(name: &str) -> InstallSeen {
         partial: BTreeMap::new(),
         compression: Compression::Gzip,
         free: Some(1 << 30),
+        leftovers: Vec::new(),
+        obstacle: None,
         plain_entries: Vec::new(),
     }
 }
@@ -59,7 +61,10 @@ fn after(
             }
             Action::SwitchRelease { release, .. } => {
                 install.previous = install.current.replace(release.clone());
+                install.plain_entries.clear();
+                install.leftovers.clear();
             }
+            Action::TidyUp { .. } => install.leftovers.clear(),
             Action::PruneReleases { releases } => install.releases.retain(|id, _| !releases.contains(id)),
             other => panic!("no deploy step: {other:?}"),
         }
@@ -89,6 +94,7 @@ fn bare_hosts_are_staged_then_switched_and_then_left_alone() {
 fn a_staged_release_is_not_sent_again() {
     let mut seen = bare("a");
     seen.releases.insert(package().release, ReleaseSeen::default());
+    seen.releases.insert(id("old1"), ReleaseSeen::default());
     seen.current = Some("old1".parse().unwrap());
     let plan = deploy(&package(), ALL, &hosts(vec![("a", Ok(seen))]));
     assert_eq!(described(&plan), ["a: switch from release old1 to new1"]);
@@ -99,7 +105,10 @@ fn an_install_of_arcus_sh_is_adopted_and_the_operators_files_are_not() {
     let mut seen = bare("a");
     seen.plain_entries = vec!["bin".into(), "lib".into(), "my-notes".into(), "zookeeper/bin".into()];
     let plan = deploy(&package(), ALL, &hosts(vec![("a", Ok(seen))]));
-    assert_eq!(described(&plan)[1], "a: adopt the present install (bin, lib), then switch to release new1");
+    assert_eq!(
+        described(&plan)[1],
+        "a: keep bin, lib, zookeeper/bin as a release of its own, then switch to release new1"
+    );
 }
 
 #[test]
@@ -154,8 +163,8 @@ fn switching_waits_for_every_host_unless_partial() {
     let before = hosts(vec![("a", Ok(bare("a")))]);
     let gates = |plan: &Plan| plan.stages.iter().map(|stage| stage.gate).collect::<Vec<_>>();
     assert_eq!(gates(&deploy(&package(), ALL, &before)), [Gate::OwnTarget, Gate::Everything]);
-    let partial = DeployWish { partial: true, ..ALL };
-    assert_eq!(gates(&deploy(&package(), partial, &before)), [Gate::OwnTarget, Gate::OwnTarget]);
+    let partial = DeployWish { partial: true, ..ALL.clone() };
+    assert_eq!(gates(&deploy(&package(), &partial, &before)), [Gate::OwnTarget, Gate::OwnTarget]);
 }
 
 #[test]
@@ -164,9 +173,9 @@ fn pruning_spares_the_current_the_previous_and_those_in_use() {
     let user = ReleaseUser { pid: 7, name: "memcached".into(), what: "11211".into() };
     seen.releases.get_mut(&id("r2")).unwrap().users.push(user);
     let before = hosts(vec![("a", Ok(seen))]);
-    let plan = deploy(&package(), DeployWish { keep: 1, ..ALL }, &before);
+    let plan = deploy(&package(), &DeployWish { keep: 1, ..ALL.clone() }, &before);
     assert_eq!(described(&plan).last().unwrap(), "a: remove release r4, r3, r1");
-    let again = deploy(&package(), DeployWish { keep: 1, ..ALL }, &after(&plan, &before));
+    let again = deploy(&package(), &DeployWish { keep: 1, ..ALL.clone() }, &after(&plan, &before));
     assert!(again.is_empty(), "{again:#?}");
 }
 
@@ -205,4 +214,58 @@ fn a_release_is_found_by_label_or_by_the_beginning_of_its_id() {
     assert_eq!(described(&rollback(Some("ab2"), &hosts).unwrap()), ["a: switch from release cd3 to ab2"]);
     assert!(rollback(Some("ab"), &hosts).unwrap_err().to_string().contains("more than one release"));
     assert!(rollback(Some("zz"), &hosts).unwrap_err().to_string().contains("no host has a release zz"));
+}
+
+#[test]
+fn what_somebody_put_in_place_of_a_link_is_kept_and_said() {
+    let mut seen = with_releases("a", &["r1", "new1"]);
+    seen.plain_entries = vec!["lib".into()];
+    let plan = deploy(&package(), ALL, &hosts(vec![("a", Ok(seen))]));
+    assert_eq!(
+        described(&plan),
+        ["a: keep lib as a release of its own, then switch from release new1 to new1"]
+    );
+}
+
+#[test]
+fn a_current_release_that_was_removed_by_hand_is_brought_again() {
+    let mut seen = with_releases("a", &["r1", "new1"]);
+    seen.releases.remove(&id("new1"));
+    let plan = deploy(&package(), ALL, &hosts(vec![("a", Ok(seen))]));
+    assert_eq!(plan.steps().count(), 2);
+}
+
+#[test]
+fn old_releases_make_room_before_anything_is_sent() {
+    let mut seen = with_releases("a", &["r1", "r2", "r3", "r4"]);
+    seen.releases.get_mut(&id("r1")).unwrap().bytes = 1 << 30;
+    seen.free = Some(1000);
+    let plan = deploy(&package(), ALL, &hosts(vec![("a", Ok(seen))]));
+    assert_eq!(described(&plan)[0], "a: remove release r2, r1");
+    assert_eq!(plan.stages[0].title, "Make room");
+}
+
+#[test]
+fn a_release_that_is_there_gets_its_new_label() {
+    let before = hosts(vec![("a", Ok(with_releases("a", &["r1", "new1"])))]);
+    let wish = DeployWish { label: Some("1.16.1".into()), ..ALL.clone() };
+    assert_eq!(described(&deploy(&package(), &wish, &before)), ["a: label release new1 1.16.1"]);
+}
+
+#[test]
+fn an_install_path_that_cannot_take_releases_is_refused() {
+    let mut seen = bare("a");
+    seen.obstacle = Some("/opt/arcus/zookeeper is a symbolic link".into());
+    let plan = deploy(&package(), ALL, &hosts(vec![("a", Ok(seen))]));
+    assert!(plan.problems[0].failure.to_string().contains("is a symbolic link"));
+}
+
+#[test]
+fn what_a_run_that_was_cut_short_left_is_tidied_up_though_nothing_else_is_to_do() {
+    let mut seen = with_releases("a", &["r1", "new1"]);
+    seen.leftovers = vec!["releases/.pruned-r0".into()];
+    let before = hosts(vec![("a", Ok(seen))]);
+    let plan = deploy(&package(), ALL, &before);
+    assert_eq!(described(&plan), ["a: tidy up releases/.pruned-r0"]);
+    assert!(deploy(&package(), ALL, &after(&plan, &before)).is_empty());
 }

@@ -1,5 +1,7 @@
 use super::*;
-use crate::zk::{Mode, ServerStats};
+use crate::config::settings::ZooKeeperSettings;
+use crate::model::Ensemble;
+use crate::zk::ServerStats;
 
 fn wish(list: &str) -> EnsembleWish {
     EnsembleWish {
@@ -28,7 +30,7 @@ fn down() -> MemberState {
 }
 
 fn installed() -> MemberSeen {
-    MemberSeen { myid: None, config: None, pid: None, installed: true, java: true }
+    MemberSeen { myid: None, config: None, has_data: false, pid: None, installed: true, java: true }
 }
 
 fn bare(wish: &EnsembleWish) -> Members {
@@ -53,6 +55,7 @@ fn after(plan: &Plan, before: &Members) -> Members {
             }
             Action::StartMember { .. } => {
                 seen.pid = Some(4711);
+                seen.has_data = true;
                 *state = serving(Mode::Follower);
             }
             Action::StopMember { .. } => {
@@ -175,10 +178,37 @@ fn a_config_that_zookeeper_rewrote_is_left_alone() {
 }
 
 #[test]
+fn a_member_that_serves_alone_is_never_outvoted_by_new_ones() {
+    let wish = wish("a:2181,b:2181,c:2181");
+    let mut members = bare(&wish);
+    members[0].1 = serving(Mode::Standalone);
+    let seen = members[0].2.as_mut().unwrap();
+    (seen.pid, seen.has_data) = (Some(4711), true);
+    let failures = init(&wish, &members, None).unwrap_err();
+    assert!(failures.to_string().contains("a:2181: serves alone"), "{failures}");
+    members[0].1 = down();
+    members[0].2.as_mut().unwrap().pid = None;
+    let failures = init(&wish, &members, None).unwrap_err();
+    assert!(
+        failures.to_string().contains("only a:2181 keeps znodes; b:2181, c:2181 keep none"),
+        "{failures}"
+    );
+}
+
+#[test]
+fn a_reinstalled_member_joins_those_that_have_the_data() {
+    let wish = wish("a:2181,b:2181,c:2181");
+    let mut members = after(&init(&wish, &bare(&wish), None).unwrap(), &bare(&wish));
+    members[2] = (members[2].0.clone(), down(), Ok(installed()));
+    let plan = init(&wish, &members, Some(&complete())).unwrap();
+    assert_eq!(plan.steps().filter(|step| matches!(step.action, Action::StartMember { .. })).count(), 1);
+}
+
+#[test]
 fn a_port_held_by_another_install_is_refused_by_name() {
     let wish = wish("a:2181,b:2181,c:2181");
     let mut members = bare(&wish);
-    members[1].1 = serving(Mode::Standalone);
+    members[1].1 = serving(Mode::Follower);
     let plan = init(&wish, &members, None).unwrap();
     assert!(plan.problems[0].failure.message.contains("b:2181: its port is taken"));
 }

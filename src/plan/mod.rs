@@ -6,6 +6,7 @@
 mod action;
 mod deploy;
 mod ensemble;
+mod layout;
 mod nodes;
 mod register;
 mod releases;
@@ -19,9 +20,10 @@ use serde::Serialize;
 use crate::error::Failure;
 use crate::model::{EnsembleMember, HostName, NodeAddr};
 
-pub use action::{Action, MemberLayout, NodeLaunch, NodeStop, human_bytes};
-pub use deploy::{DeployWish, PackageFacts, deploy};
-pub use ensemble::{EnsembleWish, MemberDirs, Members, init, layouts, restart, start_members, stop_members};
+pub use action::{Action, MemberLayout, NodeLaunch, NodeStop, ProcessId};
+pub use deploy::{DeployWish, deploy};
+pub use ensemble::{init, restart, start_members, stop_members};
+pub use layout::{EnsembleWish, MemberDirs, Members, layouts};
 pub use nodes::{NodesSeen, Selection, start_nodes, stop_nodes};
 pub use register::{register, unregister};
 pub use releases::rollback;

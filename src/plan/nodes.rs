@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, NodeLaunch, NodeStop, Plan, Step, Target};
+use super::{Action, NodeLaunch, NodeStop, Plan, ProcessId, Step, Target};
 use crate::error::{Failure, Failures};
 use crate::inspect::{Inspected, NodeProcess, RegisteredNode};
 use crate::model::{Ensemble, HostName, NodeAddr, ServiceCode};
@@ -19,10 +19,23 @@ pub enum Selection {
 pub struct NodesSeen {
     /// Live members: address → name of the ephemeral znode.
     pub members: BTreeMap<NodeAddr, String>,
+    /// Addresses that other service codes have, by mapping or by membership.
+    pub others: BTreeMap<NodeAddr, String>,
     /// memcached processes of each host, whoever started them.
     pub processes: BTreeMap<HostName, Inspected<Vec<NodeProcess>>>,
     /// Hosts that are the machine arcusctl runs on.
     pub this_machine: BTreeSet<HostName>,
+}
+
+impl NodesSeen {
+    /// The process may be signalled as `addr`: of this install, and of this ensemble or a member of this cloud.
+    fn owns(&self, process: &NodeProcess, addr: NodeAddr, ensemble: &Ensemble) -> bool {
+        let given = process.zookeeper.as_deref().unwrap_or_default();
+        let shares = given
+            .split(',')
+            .any(|address| ensemble.members().iter().any(|member| member.to_string() == address.trim()));
+        process.ours && (shares || self.members.contains_key(&addr))
+    }
 }
 
 impl Selection {
@@ -62,7 +75,7 @@ pub fn start_nodes(
     let mut launches: BTreeMap<HostName, Vec<NodeLaunch>> = BTreeMap::new();
     for wish in wishes {
         let host = HostName::from(wish.addr.ip);
-        if let Some(launch) = launch(&mut plan, wish, &host, seen) {
+        if let Some(launch) = launch(&mut plan, wish, &host, ensemble, seen) {
             launches.entry(host).or_default().push(launch);
         }
     }
@@ -74,7 +87,13 @@ pub fn start_nodes(
     Ok(plan)
 }
 
-fn launch(plan: &mut Plan, wish: &RegisteredNode, host: &HostName, seen: &NodesSeen) -> Option<NodeLaunch> {
+fn launch(
+    plan: &mut Plan,
+    wish: &RegisteredNode,
+    host: &HostName,
+    ensemble: &Ensemble,
+    seen: &NodesSeen,
+) -> Option<NodeLaunch> {
     let addr = wish.addr;
     let target = Target::Node(addr);
     let member = seen.members.get(&addr);
@@ -91,7 +110,7 @@ fn launch(plan: &mut Plan, wish: &RegisteredNode, host: &HostName, seen: &NodesS
     };
     let on_port = processes.iter().find(|process| process.port == Some(addr.port));
     match (on_port, member) {
-        (Some(process), _) if !process.ours => {
+        (Some(process), _) if !seen.owns(process, addr, ensemble) => {
             plan.problem(target, foreign(addr, process));
             None
         }
@@ -111,11 +130,11 @@ fn launch(plan: &mut Plan, wish: &RegisteredNode, host: &HostName, seen: &NodesS
 }
 
 fn foreign(addr: NodeAddr, process: &NodeProcess) -> Failure {
-    Failure::refused(format!("{addr}: its port belongs to a memcached that is not of this install"))
-        .cause(format!("pid {}: {}", process.pid, process.command_line()))
-        .hint(
-            "stop that process yourself if it should not be there; arcusctl never signals a foreign process",
-        )
+    Failure::refused(format!(
+        "{addr}: its port belongs to a memcached that is not of this install and ensemble"
+    ))
+    .cause(format!("pid {}: {}", process.pid, process.command_line()))
+    .hint("stop that process yourself if it should not be there; arcusctl never signals a foreign process")
 }
 
 fn refuse_loopback(
@@ -141,12 +160,13 @@ fn refuse_loopback(
     }
 }
 
-/// Plans to stop the selected nodes of `code`.
+/// Plans to stop the selected nodes of `code`; `registered` are those that have a mapping.
 ///
 /// # Errors
 /// When a selected node is neither registered nor online.
 pub fn stop_nodes(
     code: &ServiceCode,
+    ensemble: &Ensemble,
     registered: &BTreeSet<NodeAddr>,
     selection: &Selection,
     seen: &NodesSeen,
@@ -157,28 +177,8 @@ pub fn stop_nodes(
     let mut stops: BTreeMap<HostName, Vec<NodeStop>> = BTreeMap::new();
     for addr in known.into_iter().filter(|addr| selection.contains(*addr)) {
         let host = HostName::from(addr.ip);
-        let target = Target::Node(addr);
-        let processes = match seen.processes.get(&host) {
-            Some(Ok(processes)) => processes,
-            Some(Err(failure)) => {
-                plan.problem(target, failure.clone());
-                continue;
-            }
-            None => continue,
-        };
-        match processes.iter().find(|process| process.port == Some(addr.port)) {
-            Some(process) if process.ours => {
-                stops.entry(host).or_default().push(NodeStop {
-                    addr,
-                    pid: process.pid,
-                    started: process.started,
-                });
-            }
-            Some(process) => plan.problem(target, foreign(addr, process)),
-            None if seen.members.contains_key(&addr) => {
-                plan.hold(target, "is not running; its znode goes when its session expires");
-            }
-            None => plan.hold(target, "is not running"),
+        if let Some(stop) = stop(&mut plan, addr, &host, ensemble, seen) {
+            stops.entry(host).or_default().push(stop);
         }
     }
     let stop = stops
@@ -186,6 +186,53 @@ pub fn stop_nodes(
         .map(|(host, nodes)| Step::new(Target::Host(host), Action::StopNodes { code: code.clone(), nodes }));
     plan.stage("Stop", stop.collect());
     Ok(plan)
+}
+
+fn stop(
+    plan: &mut Plan,
+    addr: NodeAddr,
+    host: &HostName,
+    ensemble: &Ensemble,
+    seen: &NodesSeen,
+) -> Option<NodeStop> {
+    let target = Target::Node(addr);
+    if let Some(owner) = seen.others.get(&addr) {
+        plan.problem(
+            target,
+            Failure::refused(format!("{addr}: belongs to service code {owner} as well"))
+                .cause("its process may serve that cloud")
+                .hint(format!(
+                    "stop it there: arcusctl memcached stop {owner} {addr}; then register the right one anew"
+                )),
+        );
+        return None;
+    }
+    let processes = match seen.processes.get(host) {
+        Some(Ok(processes)) => processes,
+        Some(Err(failure)) => {
+            plan.problem(target, failure.clone());
+            return None;
+        }
+        None => {
+            plan.problem(target, Failure::unreachable(format!("{host}: was not looked at")));
+            return None;
+        }
+    };
+    match processes.iter().find(|process| process.port == Some(addr.port)) {
+        Some(process) if seen.owns(process, addr, ensemble) => {
+            let process = Some(ProcessId { pid: process.pid, started: process.started });
+            Some(NodeStop { addr, process })
+        }
+        Some(process) => {
+            plan.problem(target, foreign(addr, process));
+            None
+        }
+        None if seen.members.contains_key(&addr) => Some(NodeStop { addr, process: None }),
+        None => {
+            plan.hold(target, "is not running");
+            None
+        }
+    }
 }
 
 #[cfg(test)]
@@ -203,7 +250,10 @@ mod tests {
 
     fn wishes(addrs: &[&str]) -> Vec<RegisteredNode> {
         let options = NodeOptions { memlimit: 100, connections: 1000, threads: 6 };
-        addrs.iter().map(|text| RegisteredNode { addr: addr(text), options: Ok(options) }).collect()
+        addrs
+            .iter()
+            .map(|text| RegisteredNode { addr: addr(text), mapped: true, options: Ok(options) })
+            .collect()
     }
 
     fn process(pid: u32, port: u16, ours: bool) -> NodeProcess {
@@ -212,6 +262,7 @@ mod tests {
             started: 1,
             port: std::num::NonZeroU16::new(port),
             ours,
+            zookeeper: Some("zk:2181".into()),
             exe: "/opt/arcus/bin/memcached".into(),
             argv: vec!["/opt/arcus/bin/memcached".into(), "-p".into(), port.to_string()],
         }
@@ -220,6 +271,7 @@ mod tests {
     fn seen(host: &str, processes: Vec<NodeProcess>, members: &[&str]) -> NodesSeen {
         NodesSeen {
             members: members.iter().map(|text| (addr(text), format!("{text}-host"))).collect(),
+            others: BTreeMap::new(),
             processes: BTreeMap::from([(HostName::new(host), Ok(processes))]),
             this_machine: BTreeSet::new(),
         }
@@ -277,7 +329,7 @@ mod tests {
             start_nodes(&code(), &ensemble(), &wishes(&["10.0.0.1:11211"]), &Selection::All, &foreign)
                 .unwrap();
         let registered = BTreeSet::from([addr("10.0.0.1:11211")]);
-        let stop = stop_nodes(&code(), &registered, &Selection::All, &foreign).unwrap();
+        let stop = stop_nodes(&code(), &ensemble(), &registered, &Selection::All, &foreign).unwrap();
         for plan in [start, stop] {
             assert!(plan.is_empty());
             assert!(plan.problems[0].failure.causes[0].starts_with("pid 7: "));
@@ -288,7 +340,7 @@ mod tests {
     fn a_port_that_begins_with_the_same_digits_is_another_node() {
         let running = seen("10.0.0.1", vec![process(7, 11211, true)], &[]);
         let registered = BTreeSet::from([addr("10.0.0.1:1121")]);
-        let plan = stop_nodes(&code(), &registered, &Selection::All, &running).unwrap();
+        let plan = stop_nodes(&code(), &ensemble(), &registered, &Selection::All, &running).unwrap();
         assert!(plan.is_empty());
         assert_eq!(plan.holds[0].fact, "is not running");
     }
@@ -296,8 +348,35 @@ mod tests {
     #[test]
     fn unregistered_members_are_stopped_too() {
         let running = seen("10.0.0.1", vec![process(7, 11219, true)], &["10.0.0.1:11219"]);
-        let plan = stop_nodes(&code(), &BTreeSet::new(), &Selection::All, &running).unwrap();
+        let plan = stop_nodes(&code(), &ensemble(), &BTreeSet::new(), &Selection::All, &running).unwrap();
         assert_eq!(described(&plan), ["10.0.0.1: stop 10.0.0.1:11219 (pid 7)"]);
+    }
+
+    #[test]
+    fn a_node_of_another_ensemble_or_another_code_is_left_alone() {
+        let mut elsewhere = process(7, 11211, true);
+        elsewhere.zookeeper = Some("production:2181".into());
+        let registered = BTreeSet::from([addr("10.0.0.1:11211")]);
+        let mut running = seen("10.0.0.1", vec![elsewhere], &[]);
+        let stop =
+            |seen: &NodesSeen| stop_nodes(&code(), &ensemble(), &registered, &Selection::All, seen).unwrap();
+        assert!(stop(&running).is_empty());
+        running.members.insert(addr("10.0.0.1:11211"), "10.0.0.1:11211-host".into());
+        assert_eq!(stop(&running).steps().count(), 1);
+        running.others.insert(addr("10.0.0.1:11211"), "theirs".into());
+        let refused = stop(&running);
+        assert!(refused.is_empty());
+        assert!(refused.problems[0].failure.message.contains("belongs to service code theirs"));
+    }
+
+    #[test]
+    fn a_member_without_a_process_is_waited_for_before_it_counts_as_stopped() {
+        let ghost = seen("10.0.0.1", vec![], &["10.0.0.1:11211"]);
+        let plan = stop_nodes(&code(), &ensemble(), &BTreeSet::new(), &Selection::All, &ghost).unwrap();
+        assert_eq!(
+            described(&plan),
+            ["10.0.0.1: wait until 10.0.0.1:11211 has left; no process of it is to be seen"]
+        );
     }
 
     #[test]
@@ -306,7 +385,7 @@ mod tests {
         let nothing = NodesSeen::default();
         let start = start_nodes(&code(), &ensemble(), &wishes(&["10.0.0.1:11211"]), &selection, &nothing);
         assert!(start.unwrap_err().to_string().contains("10.0.0.9:11211 is no node of c"));
-        assert!(stop_nodes(&code(), &BTreeSet::new(), &selection, &nothing).is_err());
+        assert!(stop_nodes(&code(), &ensemble(), &BTreeSet::new(), &selection, &nothing).is_err());
     }
 
     #[test]

@@ -83,10 +83,12 @@ pub fn unregister(code: &ServiceCode, tree: &ArcusTree) -> Result<Plan, Failures
         summary.push(format!("remove node {name}"));
     }
     if tree.clients.contains_key(code.as_str()) {
-        changes.push(ZnodeChange::Delete { path: znode::client_list(code) });
+        changes.push(ZnodeChange::Delete { path: znode::client_list(code), version: None });
     }
-    if registered.is_some() {
-        changes.push(ZnodeChange::Delete { path: znode::cache_list(code) });
+    if let Some(registered) = registered {
+        // Whoever registered the code anew meanwhile must not lose that.
+        let version = Some(registered.version);
+        changes.push(ZnodeChange::Delete { path: znode::cache_list(code), version });
         summary.push(format!("remove service code {code}"));
     }
     if changes.is_empty() {
@@ -122,9 +124,13 @@ fn refuse_replicated(code: &ServiceCode, tree: &ArcusTree, failures: &mut Vec<Fa
 }
 
 fn refuse_foreign(code: &ServiceCode, node: &NodeSpec, tree: &ArcusTree, failures: &mut Vec<Failure>) {
-    let mapping = tree.mappings.get(&node.addr.to_string());
-    let mapped =
-        mapping.into_iter().flat_map(|mapping| &mapping.codes).filter(|owner| *owner != code.as_str());
+    // A cache node is found by any of three names; the one with the address itself would win over the owner's.
+    let names = names_of(node);
+    let mapped = names
+        .iter()
+        .filter_map(|name| tree.mappings.get(name))
+        .flat_map(|mapping| &mapping.codes)
+        .filter(|owner| !names_code(owner, code));
     let online = tree.codes.iter().filter(|(owner, registered)| {
         owner.as_str() != code.as_str()
             && registered
@@ -235,10 +241,10 @@ fn remove_mapping(code: &ServiceCode, name: &str, tree: &ArcusTree, changes: &mu
             .codes
             .iter()
             .filter(|child| names_code(child, code))
-            .map(|child| ZnodeChange::Delete { path: format!("{path}/{child}") }),
+            .map(|child| ZnodeChange::Delete { path: format!("{path}/{child}"), version: None }),
     );
     if mapping.codes.iter().all(|child| names_code(child, code)) {
-        changes.push(ZnodeChange::Delete { path });
+        changes.push(ZnodeChange::Delete { path, version: Some(mapping.version) });
     }
 }
 
@@ -257,15 +263,14 @@ fn add_code_check(code: &ServiceCode, tree: &ArcusTree, changes: &mut Vec<ZnodeC
 
 /// Mappings of the code that no node of the document accounts for.
 fn removed_mappings(cloud: &Cloud, tree: &ArcusTree) -> Vec<String> {
-    let kept: BTreeSet<String> = cloud
-        .nodes
-        .iter()
-        .flat_map(|node| {
-            let addr = node.addr;
-            [addr.to_string(), format!("{}:{}", node.hostname, addr.port), addr.ip.to_string()]
-        })
-        .collect();
+    let kept: BTreeSet<String> = cloud.nodes.iter().flat_map(names_of).collect();
     mappings_of(&cloud.code, tree).into_iter().filter(|name| !kept.contains(name)).collect()
+}
+
+/// The names under which a cache node looks for its mapping (arcus-memcached `arcus_zk.c`).
+fn names_of(node: &NodeSpec) -> [String; 3] {
+    let addr = node.addr;
+    [addr.to_string(), format!("{}:{}", node.hostname, addr.port), addr.ip.to_string()]
 }
 
 fn mappings_of(code: &ServiceCode, tree: &ArcusTree) -> Vec<String> {

@@ -46,7 +46,7 @@ fn after(plan: &Plan, before: &ArcusTree) -> ArcusTree {
 fn apply(change: &ZnodeChange, tree: &mut ArcusTree) {
     let (path, data) = match change {
         ZnodeChange::Create { path, data } | ZnodeChange::SetData { path, data, .. } => (path, data.as_str()),
-        ZnodeChange::Delete { path } | ZnodeChange::Check { path, .. } => (path, ""),
+        ZnodeChange::Delete { path, .. } | ZnodeChange::Check { path, .. } => (path, ""),
     };
     let parts: Vec<&str> = path.trim_start_matches("/arcus/").split('/').collect();
     let data = data.as_bytes().to_vec();
@@ -207,4 +207,17 @@ fn unregistering_is_refused_while_nodes_are_online_or_clients_connected() {
     let failures = unregister(&ServiceCode::new("c").unwrap(), &tree).unwrap_err();
     assert!(failures.to_string().contains("10.0.0.1:11211-cache-1"));
     assert!(failures.to_string().contains("app-0, app-1, app-2 and 2 more"));
+}
+
+#[test]
+fn an_address_that_another_code_has_by_hostname_or_bare_ip_is_refused_too() {
+    for name in ["cache-1:11211", "10.0.0.1"] {
+        let mut tree = base();
+        tree.mappings.insert(name.into(), Mapping { codes: vec!["theirs".into()], ..Mapping::default() });
+        let failures = register(&cloud("c", &["10.0.0.1:11211"]), &tree, "T").unwrap_err();
+        assert!(
+            failures.to_string().contains("10.0.0.1:11211 belongs to service code theirs"),
+            "{name}: {failures}"
+        );
+    }
 }

@@ -48,7 +48,7 @@ pub fn rollback(to: Option<&str>, hosts: &[(HostName, Inspected<InstallSeen>)]) 
         let action = Action::SwitchRelease {
             release: release.clone(),
             from: install.current.clone(),
-            adopts: Vec::new(),
+            adopts: install.plain_entries.clone(),
         };
         switch.push(Step::new(target, action));
     }

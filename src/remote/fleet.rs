@@ -1,9 +1,10 @@
 //! Every machine of one run: each is connected to once, when first needed, and no more at a time than allowed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -25,12 +26,15 @@ pub trait Connect: Debug + Send + Sync {
 #[async_trait]
 impl Connect for SshConnector {
     async fn connect(&self, host: &HostName) -> Result<Arc<dyn Remote>, Failure> {
-        if is_this_machine(host) {
+        if is_this_machine(host).await {
             return Ok(Arc::new(LocalHost { host: host.clone() }));
         }
         SshConnector::connect(self, host).await
     }
 }
+
+/// A resolver that does not answer must not hold up what needs no names.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 
 type Connection = Arc<OnceCell<Result<Arc<dyn Remote>, Failure>>>;
 
@@ -66,6 +70,13 @@ impl Fleet {
         outcome.await.clone()
     }
 
+    /// Those of `hosts` that are the machine this program runs on.
+    pub async fn here(&self, hosts: &[HostName]) -> BTreeSet<HostName> {
+        let judged =
+            join_all(hosts.iter().map(|host| async move { (host, is_this_machine(host).await) })).await;
+        judged.into_iter().filter(|(_, here)| *here).map(|(host, _)| host.clone()).collect()
+    }
+
     /// Ends every connection, so that no ssh master outlives the run.
     pub async fn close(&self) {
         let connections = std::mem::take(&mut *self.connections.lock().await);
@@ -78,31 +89,44 @@ impl Fleet {
     }
 }
 
-/// True when `host` names this machine by any of its own addresses.
-///
-/// A datagram socket can be bound to an address only if it is this machine's, so no list of interfaces is needed and
-/// a name that resolves to several addresses is judged by the first that answers.
-pub fn is_this_machine(host: &HostName) -> bool {
+/// True when `host` names this machine by any of its own addresses; a name that does not resolve names another.
+async fn is_this_machine(host: &HostName) -> bool {
     if host.is_loopback() {
         return true;
     }
-    let mine = |ip: IpAddr| UdpSocket::bind((ip, 0)).is_ok();
-    match host.as_str().parse::<IpAddr>() {
-        Ok(ip) => mine(ip),
-        Err(_) => {
-            (host.as_str(), 0).to_socket_addrs().is_ok_and(|mut addresses| addresses.any(|to| mine(to.ip())))
-        }
+    if let Ok(ip) = host.as_str().parse() {
+        return is_own_address(ip);
     }
+    let resolving = tokio::net::lookup_host((host.as_str(), 0));
+    match tokio::time::timeout(RESOLVE_LIMIT, resolving).await {
+        Ok(Ok(mut addresses)) => addresses.any(|address| is_own_address(address.ip())),
+        Ok(Err(_)) | Err(_) => false,
+    }
+}
+
+/// Toward an address of its own a machine speaks from that address; connecting a datagram socket sends nothing. (Binding
+/// to it would tell as much, but for machines that are set up to bind addresses which they do not have yet.)
+fn is_own_address(ip: IpAddr) -> bool {
+    let any: IpAddr = match ip {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let own = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((ip, 9))?;
+        socket.local_addr()
+    };
+    own().is_ok_and(|address| address.ip() == ip)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn loopback_is_this_machine_and_a_documentation_address_is_not() {
-        assert!(is_this_machine(&HostName::new("127.0.0.1")));
-        assert!(is_this_machine(&HostName::new("localhost")));
-        assert!(!is_this_machine(&HostName::new("192.0.2.1")));
+    #[tokio::test]
+    async fn loopback_is_this_machine_and_a_documentation_address_is_not() {
+        assert!(is_this_machine(&HostName::new("127.0.0.1")).await);
+        assert!(is_this_machine(&HostName::new("localhost")).await);
+        assert!(!is_this_machine(&HostName::new("192.0.2.1")).await);
     }
 }

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use crate::error::Failure;
 use crate::model::HostName;
 
-pub use fleet::{Connect, Fleet, is_this_machine};
+pub use fleet::{Connect, Fleet};
 pub use process::Process;
 pub use ssh::{HostKeys, SshConnector};
 

@@ -1,26 +1,35 @@
 //! The constant shell scripts. POSIX sh and coreutils only, but where a ZooKeeper server is started: that needs bash.
 //!
 //! Each stands in a file of its own, which says at its head what its parameters are and what it prints; what several
-//! need stands in `processes_here.sh`.
+//! need stands in `processes_here.sh` and `lock.sh`.
 
 /// Describes the install path.
 pub const INSTALL: &str =
     concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/install.sh"));
 /// Receives, verifies and unpacks a release.
-pub const STAGE: &str = include_str!("scripts/stage.sh");
+pub const STAGE: &str = concat!(include_str!("scripts/lock.sh"), include_str!("scripts/stage.sh"));
 /// Prints the checksum of a partly received archive.
 pub const PARTIAL: &str = include_str!("scripts/partial.sh");
 /// Removes releases.
-pub const PRUNE: &str = include_str!("scripts/prune.sh");
+pub const PRUNE: &str = concat!(
+    include_str!("scripts/lock.sh"),
+    include_str!("scripts/processes_here.sh"),
+    include_str!("scripts/prune.sh")
+);
 /// Makes a staged release the current one.
-pub const SWITCH: &str = include_str!("scripts/switch.sh");
+pub const SWITCH: &str = concat!(include_str!("scripts/lock.sh"), include_str!("scripts/switch.sh"));
+/// Removes what runs that were cut short left behind.
+pub const TIDY: &str = concat!(include_str!("scripts/lock.sh"), include_str!("scripts/tidy.sh"));
+/// Gives a release a name.
+pub const LABEL: &str = include_str!("scripts/label.sh");
 /// Describes a ZooKeeper member.
 pub const MEMBER: &str =
     concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/member.sh"));
 /// Writes a member's `myid` and `zoo.cfg`.
 pub const CONFIGURE_MEMBER: &str = include_str!("scripts/configure_member.sh");
 /// Starts a member.
-pub const START_MEMBER: &str = include_str!("scripts/start_member.sh");
+pub const START_MEMBER: &str =
+    concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/start_member.sh"));
 /// Stops a member and waits for its end.
 pub const STOP_MEMBER: &str =
     concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/stop_member.sh"));
@@ -34,7 +43,8 @@ pub const START_NODES: &str = include_str!("scripts/start_nodes.sh");
 /// Prints why a cache node may have failed.
 pub const NODE_LOG: &str = include_str!("scripts/node_log.sh");
 /// Signals cache nodes and waits for their end.
-pub const STOP_NODES: &str = include_str!("scripts/stop_nodes.sh");
+pub const STOP_NODES: &str =
+    concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/stop_nodes.sh"));
 
 /// What to do about an error that a script's tools are known to print.
 pub(super) fn hint(stderr: &str) -> Option<&'static str> {

@@ -25,6 +25,8 @@ const CHANNELS_PER_HOST: usize = 8;
 const IDLE_SECONDS: NonZeroUsize = NonZeroUsize::new(60).unwrap();
 /// Three unanswered probes at this distance end a dead connection.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// For a channel of a connection that stands to open.
+const CHANNEL_LIMIT: Duration = Duration::from_secs(30);
 /// `sun_path` takes 108 bytes; ssh and the session's own directory add to what we choose.
 const LONGEST_CONTROL_DIRECTORY: usize = 50;
 
@@ -144,17 +146,12 @@ impl Remote for SshHost {
         let permit = Arc::clone(&self.channels).acquire_owned().await.map_err(|error| lost(&error))?;
         let session = self.session.lock().await.clone();
         let session = session.ok_or_else(|| lost(&"it was closed"))?;
-        let mut child = session
-            .arc_command("sh")
-            .arg("-c")
-            .arg(script.text)
-            .arg("sh")
-            .args(&script.args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .await
+        let mut command = session.arc_command("sh");
+        command.arg("-c").arg(script.text).arg("sh").args(&script.args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let spawned = tokio::time::timeout(CHANNEL_LIMIT, command.spawn()).await;
+        let mut child = spawned
+            .map_err(|_| lost(&format!("no channel of it opened within {} s", CHANNEL_LIMIT.as_secs())))?
             .map_err(|error| lost(&error))?;
         let missing = || lost(&"a channel came without its pipes");
         let stdin = child.stdin().take().ok_or_else(missing)?;

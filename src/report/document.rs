@@ -12,7 +12,7 @@ use crate::exec::{Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
 use crate::model::{EnsembleMember, HostName, ReleaseId};
 use crate::plan::Plan;
-use crate::zk::MemberState;
+use crate::zk::{MemberState, Mode};
 
 /// Counts up when a program that reads the JSON output would have to change.
 pub const VERSION: u32 = 1;
@@ -134,18 +134,26 @@ impl Document {
         .settle(success)
     }
 
-    /// The state of the ensemble.
-    pub fn of_ensemble(states: Vec<(EnsembleMember, MemberState)>) -> Self {
-        let failures = states
-            .iter()
-            .filter(|(_, state)| state.stats().is_none())
-            .map(|(member, state)| {
+    /// The state of these members of an ensemble of `size`.
+    pub fn of_ensemble(states: Vec<(EnsembleMember, MemberState)>, size: usize) -> Self {
+        let judge = |member: &EnsembleMember, state: &MemberState| {
+            match state.stats() {
+            None => Some(
                 Failure::unreachable(format!("{member}: does not serve"))
                     .cause(state.describe())
-                    .hint("start it: arcusctl zookeeper start")
-            })
-            .collect();
-        let success = states.iter().any(|(_, state)| state.stats().is_some());
+                    .hint("start it: arcusctl zookeeper start"),
+            ),
+            Some(stats) if size > 1 && stats.mode == Mode::Standalone => Some(
+                Failure::failed(format!("{member}: serves alone, it is no member of an ensemble"))
+                    .cause(format!("the ensemble list has {size} members, and its zoo.cfg one"))
+                    .hint("clients that reach it see other znodes than the rest; see arcusctl zookeeper init --dry-run"),
+            ),
+            Some(_) => None,
+        }
+        };
+        let failures: Vec<Failure> =
+            states.iter().filter_map(|(member, state)| judge(member, state)).collect();
+        let success = failures.len() < states.len();
         let members = states.into_iter().map(|(member, state)| MemberReport { member, state }).collect();
         Self { failures, data: Some(Data::Members(members)), ..Self::new("zookeeper stat") }.settle(success)
     }

@@ -70,16 +70,21 @@ impl Printer {
     ///
     /// # Errors
     /// When it is not typed, or there is nobody to ask.
-    pub fn confirm_by_name(self, name: &str, instead: &str) -> Result<(), Failures> {
+    pub async fn confirm_by_name(self, name: &str, instead: &str) -> Result<(), Failures> {
         if !std::io::stdin().is_terminal() {
             return Err(Failure::refused("this must be confirmed, and there is no terminal to ask at")
                 .hint(format!("add {instead} to confirm it"))
                 .into());
         }
         self.notice(&format!("Type {} to go on:", name.bold()));
-        let mut typed = String::new();
-        let read = std::io::stdin().lock().read_line(&mut typed);
-        if read.is_ok() && typed.trim() == name {
+        // Reading blocks its thread; the program must go on hearing Ctrl-C.
+        let typing = tokio::task::spawn_blocking(|| {
+            let mut typed = String::new();
+            std::io::stdin().lock().read_line(&mut typed).map(|_| typed)
+        });
+        if let Ok(Ok(typed)) = typing.await
+            && typed.trim() == name
+        {
             return Ok(());
         }
         Err(Failure::new(FailureKind::Interrupted, "not confirmed").hint("nothing was changed").into())

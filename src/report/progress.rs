@@ -9,7 +9,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Printer;
 use crate::exec::{Event, Outcome, StepResult};
-use crate::plan::{Target, human_bytes};
+use crate::model::human_bytes;
+use crate::plan::Target;
 
 /// What is shown of a run while it goes on.
 pub(super) struct Progress {

@@ -10,7 +10,8 @@ use owo_colors::OwoColorize as _;
 use super::PingAnswer;
 use super::document::{Data, HostReleases, MemberReport};
 use crate::inspect::{CloudReport, CloudStatus, NodeLabel};
-use crate::plan::{Target, human_bytes};
+use crate::model::human_bytes;
+use crate::plan::Target;
 
 /// The table of `data`; `nodes_too` lists the nodes of each cloud below it.
 pub(super) fn render(data: &Data, nodes_too: bool) -> String {

@@ -170,7 +170,7 @@ impl ZooKeeper {
                 ZnodeChange::SetData { path, data, version } => {
                     writer.add_set_data(path, data.as_bytes(), Some(*version))
                 }
-                ZnodeChange::Delete { path } => writer.add_delete(path, None),
+                ZnodeChange::Delete { path, version } => writer.add_delete(path, *version),
                 ZnodeChange::Check { path, version } => writer.add_check_version(path, *version),
             };
             added.map_err(|error| self.failure(&format!("{change}"), &error))?;

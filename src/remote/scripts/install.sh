@@ -1,6 +1,6 @@
 # $1 install path
 # Prints: user, writable, architecture, machine, free (kilobytes), current, previous, release NAME SECONDS KILOBYTES LABEL…,
-# partial ARCHIVE BYTES…, zstd, runs NAME PID COMMAND PORT|zookeeper…, plain ENTRY…
+# obstacle TEXT, leftover PATH…, partial ARCHIVE BYTES…, zstd, runs NAME PID COMMAND PORT|zookeeper…, plain ENTRY…
 install=$1
 echo "user $(id -un)"
 # The nearest existing ancestor must be writable.
@@ -14,6 +14,7 @@ if [ -s /etc/machine-id ]; then
 fi
 set -- $(df -Pk "$place" 2>/dev/null | tail -n 1)
 [ "$#" -lt 4 ] || echo "free $4"
+[ ! -L "$install/zookeeper" ] || echo "obstacle $install/zookeeper is a symbolic link"
 for link in current previous; do
   name=$(readlink "$install/$link" 2>/dev/null) && echo "$link ${name##*/}"
 done
@@ -28,6 +29,24 @@ for archive in "$install"/releases/.*.tar.gz "$install"/releases/.*.tar.zst; do
   [ -f "$archive" ] && echo "partial ${archive##*/.} $(wc -c <"$archive")"
 done
 if command -v zstd >/dev/null 2>&1; then echo "zstd yes"; else echo "zstd no"; fi
+# What runs that were cut short left behind; while another run is at work, it is that run's.
+leftovers() {
+  for path in releases/.pruned-* releases/.*.tree.* ./*.arcusctl-new zookeeper/*.arcusctl-new; do
+    if [ -e "$path" ] || [ -L "$path" ]; then echo "leftover $path"; fi
+  done
+  for path in releases/.*.tar.gz releases/.*.tar.zst; do
+    name=${path#releases/.}
+    [ ! -f "$path" ] || [ ! -d "releases/${name%.tar.*}" ] || echo "leftover $path"
+  done
+  [ -d current/. ] || return 0
+  for path in * zookeeper/*; do
+    [ -L "$path" ] && [ ! -e "$path" ] || continue
+    case $(readlink "$path") in current/* | ../current/*) echo "leftover $path" ;; esac
+  done
+}
+if cd "$install" 2>/dev/null && [ -f releases/.lock ] && [ -w releases/.lock ]; then
+  if ! command -v flock >/dev/null 2>&1 || flock -n releases/.lock true; then leftovers; fi
+fi
 # A cache node's executable, or the jars that a server holds open, tell which release a process runs.
 real=$(readlink -f "$install/releases" 2>/dev/null)
 # port_of: reads arguments, one a line; prints the value of -p.

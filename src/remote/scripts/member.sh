@@ -1,13 +1,18 @@
 # $1 install path, $2 conf directory, $3 data directory
-# Prints: myid, configured, pid, installed, java, then 'config' and the zoo.cfg whole
+# Prints: myid, configured, data, pid, installed, java, then 'config' and the zoo.cfg whole
 install=$1 conf=$2 data=$3
 echo "myid $(cat "$data/myid" 2>/dev/null)"
 if [ -f "$conf/zoo.cfg" ]; then echo "configured yes"; else echo "configured no"; fi
-pid=$(zookeeper_pid "$conf/zoo.cfg")
-echo "pid $pid"
+# A server that never had a quorum leaves an empty first snapshot and no log of transactions.
+kept=no
+for file in "$data"/version-2/log.* "$data"/version-2/snapshot.*; do
+  case $file in *'*' | */snapshot.0) ;; *) kept=yes ;; esac
+done
+echo "data $kept"
+set -- $(zookeeper_pid "$conf/zoo.cfg")
+echo "pid ${1:-}"
 if [ -f "$install/zookeeper/bin/zkServer.sh" ]; then echo "installed yes"; else echo "installed no"; fi
-# A Java outside of PATH is often made known to login shells only.
-if [ -z "${JAVA_HOME:-}" ] && ! command -v java >/dev/null 2>&1; then . /etc/profile >/dev/null 2>&1 </dev/null; fi
+with_java
 if [ -x "${JAVA_HOME:+$JAVA_HOME/bin/java}" ] || command -v java >/dev/null 2>&1; then echo "java yes"; else echo "java no"; fi
 echo config
 cat "$conf/zoo.cfg" 2>/dev/null

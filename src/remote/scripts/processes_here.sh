@@ -21,3 +21,30 @@ zookeeper_pid() {
   done
   return 0
 }
+# started_at PID: prints when the process started, which together with its number names it for good; nothing once it ended.
+started_at() {
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+  # The name in parentheses may hold blanks. A zombie has ended.
+  set -- ${stat##*) }
+  [ "$1" = Z ] || echo "${20}"
+}
+# wait_for PID START SECONDS: waits until that process has ended.
+wait_for() {
+  end=$(($(date +%s) + $3))
+  while [ "$(started_at "$1")" = "$2" ]; do
+    [ "$(date +%s)" -lt "$end" ] || return 1
+    sleep 0.1
+  done
+}
+# with_java: makes a Java known that only login shells are told of. What /etc/profile does cannot end this script.
+with_java() {
+  if [ -n "${JAVA_HOME:-}" ] || command -v java >/dev/null 2>&1; then return; fi
+  told=$(. /etc/profile >/dev/null 2>&1 </dev/null; printf '%s\n%s' "${JAVA_HOME:-}" "$PATH")
+  [ -n "$told" ] || return 0
+  JAVA_HOME=${told%%
+*}
+  PATH=${told#*
+}
+  export PATH
+  if [ -n "$JAVA_HOME" ]; then export JAVA_HOME; else unset JAVA_HOME; fi
+}

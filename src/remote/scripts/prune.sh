@@ -1,16 +1,28 @@
 # $1 install path, $2… releases to remove
+# Prints 'kept RELEASE' for one that a process turns out to execute.
 # Each is renamed first, so that none is ever seen half removed.
 set -eu
 cd "$1/releases"
 shift
-exec 9>.lock
-if command -v flock >/dev/null 2>&1 && ! flock -w 30 9; then
-  echo "another arcusctl is staging or switching releases on this host" >&2
-  exit 75
-fi
+take_lock .lock 30
 rm -rf .pruned-*
 current=$(readlink ../current 2>/dev/null || :)
 previous=$(readlink ../previous 2>/dev/null || :)
+# in_use RELEASE: a process executes it, or there is one that cannot be looked at.
+in_use() {
+  real=$(readlink -f "$1")
+  for process in $(processes_here memcached); do
+    file=$(readlink "$process/exe" 2>/dev/null)
+    case $file in '' | "$real"/*) return 0 ;; esac
+  done
+  for process in $(processes_here java); do
+    [ -r "$process/fd" ] || return 0
+    for file in $(readlink "$process"/fd/* 2>/dev/null); do
+      case $file in "$real"/*) return 0 ;; esac
+    done
+  done
+  return 1
+}
 for release in "$@"; do
   case ${current##*/}/${previous##*/} in
     "$release"/* | */"$release")
@@ -19,6 +31,10 @@ for release in "$@"; do
       ;;
   esac
   [ -d "$release" ] || continue
+  if in_use "$release"; then
+    echo "kept $release"
+    continue
+  fi
   mv -T "$release" ".pruned-$release"
   rm -rf ".pruned-$release"
 done

@@ -7,14 +7,10 @@ umask 022
 install=$1 release=$2 archive=$3 sha256=$4 root=$5 names=$6 label=$7 size=$8 here=$9
 mkdir -p "$install/releases"
 cd "$install/releases"
-# Held while this script lives, and by nobody once it is dead; that of a run that was killed ends with its connection.
-exec 9>.lock
-if command -v flock >/dev/null 2>&1 && ! flock -w 10 9; then
-  echo "another arcusctl is staging or switching releases on this host" >&2
-  exit 75
-fi
+# That of a run that was killed ends with its connection, or when nothing more comes.
+take_lock .lock 10
 # What was half unpacked by a run that died is of no use; what was received is, and stays.
-rm -rf ".$release".tree.*
+rm -rf .*.tree.*
 tree=.$release.tree.$$
 trap 'rm -rf "$tree"' EXIT
 trap 'exit 129' HUP
@@ -31,7 +27,25 @@ elif [ ! -f "$archive" ] || [ "$(wc -c <"$archive")" -ne "$here" ]; then
   echo "the partial archive changed meanwhile: another arcusctl is at work here" >&2
   exit 75
 fi
-cat >>"$archive"
+# An operator's machine that lost its power never closes the connection; the lock must not wait for that.
+# (What runs in the background has no input but one that it is given.)
+exec 3<&0
+cat <&3 >>"$archive" 9>&- &
+receiver=$!
+(
+  before=-1
+  while sleep 60; do
+    now=$(wc -c <"$archive")
+    if [ "$now" = "$before" ]; then
+      kill "$receiver"
+      exit
+    fi
+    before=$now
+  done
+) </dev/null >/dev/null 2>&1 9>&- &
+watcher=$!
+wait "$receiver" || :
+kill "$watcher" 2>/dev/null || :
 received=$(wc -c <"$archive")
 if [ "$received" -lt "$size" ]; then
   echo "the upload was cut short after $received of $size bytes; they are kept" >&2
@@ -70,4 +84,5 @@ touch "$own"
 # A release that is named but not written yet would be taken for complete after a power cut.
 sync -f "$own" 2>/dev/null || sync
 mv -T "$own" "$release" 2>/dev/null || [ -d "$release" ]
-rm -f ".$release.tar.gz" ".$release.tar.zst"
+# Archives of other releases that were never completed go as well.
+rm -f .*.tar.gz .*.tar.zst

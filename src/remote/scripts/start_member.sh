@@ -2,7 +2,7 @@
 install=$1 conf=$2
 export ZOO_LOG_DIR="$3"
 mkdir -p "$ZOO_LOG_DIR"
-if [ -z "${JAVA_HOME:-}" ] && ! command -v java >/dev/null 2>&1; then . /etc/profile >/dev/null 2>&1 </dev/null; fi
+with_java
 cd "$install/zookeeper" || exit 1
 # The server inherits what is open here; were the channel's pipes among it, the channel would never end.
 said=$(mktemp) || exit 1

@@ -8,12 +8,15 @@
 umask 022
 install=$1 user=$2 zookeeper=$3 nodes=$4
 shift 4
-mkdir -p "$install/run" "$install/logs" "$install/work" || exit 1
+for directory in "$install/run" "$install/logs" "$install/work"; do
+  if [ -L "$directory" ]; then echo "$directory is a symbolic link" >&2; exit 65; fi
+  mkdir -p "$directory" || exit 1
+done
 if [ "$(id -u)" = 0 ]; then
   id "$user" >/dev/null 2>&1 || { echo "there is no user $user on this host" >&2; exit 67; }
   # Cores and whatever a node writes itself go here. Logs and pid files are written by root, so the nodes' user owns no
   # directory that they are in: it could put links there.
-  chown "$user" "$install/work" || exit 1
+  chown 0:0 "$install/run" "$install/logs" && chown "$user" "$install/work" || exit 1
   set -- -u "$user" "$@"
 fi
 [ -x "$install/bin/memcached" ] || { echo "$install/bin/memcached is missing" >&2; exit 66; }
@@ -48,7 +51,10 @@ for node in $nodes; do
 done
 while read -r word port pid; do
   case $word in
-    joined) echo "$pid" >"$install/run/memcached-$port.pid" ;;
+    joined)
+      rm -f "$install/run/memcached-$port.pid"
+      echo "$pid" >"$install/run/memcached-$port.pid"
+      ;;
   esac
 done
 # shellcheck disable=SC2086
