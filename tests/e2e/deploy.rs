@@ -216,10 +216,10 @@ fn a_directory_that_cannot_be_written_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_host_without_gzip_is_told_what_it_lacks() {
+fn a_host_without_gzip_or_zstd_is_told_what_it_lacks() {
     let site = Site::new(1);
     let conf = site.cloud("cloud", 11211, 1);
-    site.sh(0, "rm /usr/bin/gzip");
+    site.sh(0, "rm -f /usr/bin/gzip /usr/bin/zstd");
     deploy(&site, &conf, &site.package).exits(1).says("gzip").says("install what is missing");
     assert_eq!(site.sh(0, "ls /opt/arcus/releases"), "");
 }
@@ -257,7 +257,7 @@ fn an_install_of_arcus_sh_is_adopted_while_it_runs() {
     let conf = site.cloud("hand", 11211, 1);
     let second = site.changed_package("second");
     let dry = site.run(["deploy", path(&conf), "--package", path(&second), "--dry-run"]).success();
-    assert!(dry.stdout.contains("adopt the present install"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("as a release of its own, then switch to release"), "{}", dry.stdout);
     assert_eq!(site.sh(0, plain), before);
     deploy(&site, &conf, &second).success();
 
