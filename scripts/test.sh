@@ -16,6 +16,9 @@ trap 'rm -f "$log"' EXIT
 status=0
 cargo test --workspace --locked --no-fail-fast "$@" </dev/null 2>&1 | tee "$log" || status=$?
 # cargo closes each test program on its own; this is all of them.
+if [ $status != 0 ] && ! grep -q '^test result: FAILED' "$log"; then
+  echo "error: a test program could not be built, or ended without a result" >&2
+fi
 awk '/^test result: / && match($0, /[0-9]+ passed; [0-9]+ failed/) {
   split(substr($0, RSTART, RLENGTH), part, /[ ;]+/)
   passed += part[1]

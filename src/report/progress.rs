@@ -108,7 +108,7 @@ impl Progress {
             if bar.length().is_none() {
                 bar.set_length(total);
                 bar.set_style(style(
-                    "  {spinner} {prefix}  {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
+                    "  {spinner} {prefix}  {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left",
                 ));
             }
             bar.set_position(done);
@@ -116,7 +116,7 @@ impl Progress {
         if self.uploads.len() > 1 {
             let overall = self.overall.get_or_insert_with(|| {
                 let bar = bars.add(ProgressBar::new(0));
-                bar.set_style(style("    all  {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta} left"));
+                bar.set_style(style("    all  {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left"));
                 bar
             });
             overall.set_length(self.uploads.values().map(|upload| upload.total).sum());
