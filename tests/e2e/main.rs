@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod coexist;
+mod cut_points;
 mod deploy;
 mod hosts;
 mod interrupt;
@@ -13,6 +14,8 @@ mod local;
 mod memcached;
 mod output;
 mod quicksetup;
+mod releases;
 mod support;
+mod tree;
 mod walkthrough;
 mod zookeeper;
