@@ -11,46 +11,51 @@ use crate::{Bound, Row};
 const ROUNDS: usize = 3;
 const WIPE: &str = "rm -rf /opt/arcus /opt/plain; sync";
 
-/// First deploy to 16 hosts.
-pub(crate) fn first() -> Vec<Row> {
+/// First deploy of 10 MB to 16 hosts.
+pub(crate) fn first_small() -> Vec<Row> {
+    first(10)
+}
+
+/// First deploy of 100 MB to 16 hosts.
+pub(crate) fn first_large() -> Vec<Row> {
+    first(100)
+}
+
+fn first(megabytes: usize) -> Vec<Row> {
     let site = Site::new(16);
     let conf = site.cloud("bench", 1);
     let pyinfra = pyinfra(&site);
-    let mut rows = Vec::new();
-    for megabytes in [10, 100] {
-        let (tree, archive) = site.package(megabytes);
-        let mut ours = Vec::new();
-        let mut piped = Vec::new();
-        let mut packed = Vec::new();
-        let mut pyinfras = Vec::new();
-        for _ in 0..ROUNDS {
-            site.everywhere(WIPE);
-            ours.push(
-                run(site.arcusctl().args(["-q", "deploy", text(&conf), "--package", text(&archive)])).wall,
-            );
-            site.everywhere(WIPE);
-            piped.push(together(pipe_all(&site, &archive)));
-            site.everywhere(WIPE);
-            packed.push(together(repack_all(&site, &tree)));
-            site.everywhere(WIPE);
-            pyinfras.push(run(&mut pyinfra_deploy(&site, &pyinfra, &archive)).wall);
-        }
-        let ours = median(ours);
-        let mut row = |peer: &str, times, bound| {
-            let theirs = median(times);
-            rows.push(Row {
-                what: format!("first deploy, 16 hosts, {megabytes} MB, against {peer}"),
-                ours: seconds(ours),
-                theirs: seconds(theirs),
-                ratio: ratio(ours, theirs),
-                bound,
-            });
-        };
-        row("parallel `ssh host tar -xz`", piped, Bound::AtMost(1.1));
-        row("packing for each host, as arcus.sh does", packed, Bound::AtMost(0.5));
-        row("pyinfra", pyinfras, Bound::None);
+    let (tree, archive) = site.package(megabytes);
+    let mut ours = Vec::new();
+    let mut piped = Vec::new();
+    let mut packed = Vec::new();
+    let mut pyinfras = Vec::new();
+    for _ in 0..ROUNDS {
+        site.everywhere(WIPE);
+        ours.push(run(site.arcusctl().args(["-q", "deploy", text(&conf), "--package", text(&archive)])).wall);
+        site.everywhere(WIPE);
+        piped.push(together(pipe_all(&site, &archive)));
+        site.everywhere(WIPE);
+        packed.push(together(repack_all(&site, &tree)));
+        site.everywhere(WIPE);
+        pyinfras.push(run(&mut pyinfra_deploy(&site, &pyinfra, &archive)).wall);
     }
-    rows
+    let ours = median(ours);
+    let row = |peer: &str, times, bound| {
+        let theirs = median(times);
+        Row {
+            what: format!("first deploy, 16 hosts, {megabytes} MB, against {peer}"),
+            ours: seconds(ours),
+            theirs: seconds(theirs),
+            ratio: ratio(ours, theirs),
+            bound,
+        }
+    };
+    vec![
+        row("parallel `ssh host tar -xz`", piped, Bound::AtMost(1.1)),
+        row("packing for each host, as arcus.sh does", packed, Bound::AtMost(0.5)),
+        row("pyinfra", pyinfras, Bound::None),
+    ]
 }
 
 /// A deploy of what is there already, and a check of the peak memory.

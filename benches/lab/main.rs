@@ -1,6 +1,6 @@
 //! Benchmarks in the lab: `arcusctl` beside what an operator would do without it, in one run, as ratios.
 //!
-//! Needs root. `cargo bench --bench lab -- start deploy redeploy growth list help` runs the sections named, or all. The
+//! Needs root. `cargo bench --bench lab -- help start list deploy-10 deploy-100 redeploy growth` runs the sections named, or all. The
 //! table is Markdown for `docs/benchmarks.md`; figures are medians, and machines are noisy, so only ratios compare.
 #![expect(
     clippy::print_stdout,
@@ -58,11 +58,12 @@ impl Row {
 
 type Section = (&'static str, fn() -> Vec<Row>);
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     ("help", nodes::help),
     ("start", nodes::start),
     ("list", nodes::list),
-    ("deploy", deploy::first),
+    ("deploy-10", deploy::first_small),
+    ("deploy-100", deploy::first_large),
     ("redeploy", deploy::unchanged),
     ("growth", deploy::growth),
 ];

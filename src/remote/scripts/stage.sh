@@ -72,17 +72,20 @@ chmod go+rx "$own"
 chmod -R go-w "$own"
 # What belongs to one machine is in no release: these names lead back to the install.
 if [ -d "$own/zookeeper" ]; then
-  rm -rf "$own/zookeeper/data" "$own/zookeeper/logs"
+  if [ -e "$own/zookeeper/data" ] || [ -e "$own/zookeeper/logs" ]; then
+    rm -rf "$own/zookeeper/data" "$own/zookeeper/logs"
+  fi
   if [ -d "$own/zookeeper/conf" ]; then
     rm -f "$own"/zookeeper/conf/zoo.cfg "$own"/zookeeper/conf/zoo.cfg.*
     mv "$own/zookeeper/conf" "$own/zookeeper/conf.dist"
   fi
-  for shared in conf data logs; do ln -s "../../../zookeeper/$shared" "$own/zookeeper/$shared"; done
+  ln -s ../../../zookeeper/conf ../../../zookeeper/data ../../../zookeeper/logs "$own/zookeeper/"
 fi
 [ -z "$label" ] || printf '%s\n' "$label" >"$own/.arcusctl-label"
 touch "$own"
+# Unpacked, the archive is of no more use, nor are those of other releases that were never completed; removed now, they
+# need not be written to the disk first.
+rm -f .*.tar.gz .*.tar.zst
 # A release that is named but not written yet would be taken for complete after a power cut.
 sync -f "$own" 2>/dev/null || sync
 mv -T "$own" "$release" 2>/dev/null || [ -d "$release" ]
-# Archives of other releases that were never completed go as well.
-rm -f .*.tar.gz .*.tar.zst

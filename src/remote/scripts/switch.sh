@@ -20,6 +20,14 @@ point() {
   ln -sfn "$2" "$1.arcusctl-new"
   mv -T "$1.arcusctl-new" "$1"
 }
+# link NAME TARGET: see that NAME leads there. What is new needs no rename, which is half the work on a bare host.
+link() {
+  if [ ! -L "$1" ]; then
+    ln -s "$2" "$1"
+  elif [ "$(readlink "$1")" != "$2" ]; then
+    point "$1" "$2"
+  fi
+}
 # names DIR: what a release brings there, but for what belongs to the machine.
 names() {
   for entry in "$1"/*; do
@@ -29,7 +37,7 @@ names() {
 }
 # keep_links TREE: in a tree made here, the names of what belongs to the machine lead back to the install.
 keep_links() {
-  for shared in conf data logs; do ln -s "../../../zookeeper/$shared" "$1/zookeeper/$shared"; done
+  ln -s ../../../zookeeper/conf ../../../zookeeper/data ../../../zookeeper/logs "$1/zookeeper/"
 }
 
 # A move that was cut short is finished first.
@@ -82,25 +90,21 @@ if [ -n "$plain" ]; then
   done
 fi
 
-for name in $(names "releases/$release"); do
-  [ "$(readlink "$name" 2>/dev/null)" = "current/$name" ] || point "$name" "current/$name"
-done
-for name in $(names "releases/$release/zookeeper"); do
-  [ "$(readlink "zookeeper/$name" 2>/dev/null)" = "../current/zookeeper/$name" ] ||
-    point "zookeeper/$name" "../current/zookeeper/$name"
-done
+for name in $(names "releases/$release"); do link "$name" "current/$name"; done
+for name in $(names "releases/$release/zookeeper"); do link "zookeeper/$name" "../current/zookeeper/$name"; done
 # A conf file that the operator has keeps its content.
 if [ -d "releases/$release/zookeeper/conf.dist" ]; then
+  set --
   for file in "releases/$release/zookeeper/conf.dist"/*; do
-    [ -e "$file" ] || continue
-    [ -e "zookeeper/conf/${file##*/}" ] || cp -pR "$file" zookeeper/conf/
+    [ ! -e "$file" ] || [ -e "zookeeper/conf/${file##*/}" ] || set -- "$@" "$file"
   done
+  [ $# -eq 0 ] || cp -pR "$@" zookeeper/conf/
 fi
 
 # The way back is known before the switch, so that it is known after it whatever happens.
 if [ -n "$former" ] && [ "$former" != "releases/$release" ]; then point previous "$former"; fi
+# (A power cut may still undo this, whole: the links of the old release and its files are there.)
 point current "releases/$release"
-sync -f . 2>/dev/null || :
 
 # Names that only the former release had lead nowhere now.
 for link in * zookeeper/*; do

@@ -76,8 +76,8 @@ pub(super) const UNPACKING: &[Point] = &[point("tar", Bytes(BULK / 2), "-xof - *
 /// From the old release to the new one, which lies ready.
 pub(super) const SWITCHING: &[Point] = &[
     point("mkdir", Before, "-p run *", Old),
-    point("ln", After, "* new-only.arcusctl-new", Old),
-    point("mv", After, "-T new-only.arcusctl-new *", Old),
+    point("ln", Before, "-s current/new-only new-only", Old),
+    point("ln", After, "-s current/new-only new-only", Old),
     point("cp", Before, "-pR */new.properties *", Old),
     point("cp", After, "-pR */new.properties *", Old),
     point("ln", After, "* previous.arcusctl-new", Old),
@@ -85,8 +85,6 @@ pub(super) const SWITCHING: &[Point] = &[
     point("ln", After, "* current.arcusctl-new", Old),
     point("mv", Before, "-T current.arcusctl-new *", Old),
     point("mv", After, "-T current.arcusctl-new *", New),
-    point("sync", Before, "-f .", New),
-    point("sync", After, "-f .", New),
     point("rm", Before, "-f old-only", New),
     point("rm", After, "-f old-only", New),
 ];
@@ -95,10 +93,10 @@ pub(super) const SWITCHING: &[Point] = &[
 pub(super) const FIRST: &[Point] = &[
     point("mkdir", Before, "-p run *", Nothing),
     point("mkdir", After, "-p run *", Nothing),
-    point("mv", Before, "-T bin.arcusctl-new *", Nothing),
-    point("mv", After, "-T bin.arcusctl-new *", Nothing),
-    point("mv", Before, "-T zookeeper/lib.arcusctl-new *", Nothing),
-    point("mv", After, "-T zookeeper/lib.arcusctl-new *", Nothing),
+    point("ln", Before, "-s current/bin bin", Nothing),
+    point("ln", After, "-s current/bin bin", Nothing),
+    point("ln", Before, "-s ../current/zookeeper/lib *", Nothing),
+    point("ln", After, "-s ../current/zookeeper/lib *", Nothing),
     point("mv", Before, "-T current.arcusctl-new *", Nothing),
     point("mv", After, "-T current.arcusctl-new *", New),
 ];
@@ -121,7 +119,6 @@ pub(super) const ADOPTING: &[Point] = &[
     point("mv", Before, "-T previous.arcusctl-new *", Old),
     // A release's name is shorter than that of the adopted one.
     point("ln", After, "* releases/???????????? current.arcusctl-new", Old),
-    point("sync", Before, "-f .", New),
 ];
 
 /// The new release is in use, and an old one goes.
