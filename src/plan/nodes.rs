@@ -28,6 +28,15 @@ pub struct NodesSeen {
 }
 
 impl NodesSeen {
+    /// The memcached on the port of `addr`, if its host could be looked at.
+    fn on_port(&self, host: &HostName, addr: NodeAddr) -> Inspected<Option<&NodeProcess>> {
+        let processes = match self.processes.get(host) {
+            Some(processes) => processes.as_ref().map_err(Clone::clone)?,
+            None => return Err(Failure::unreachable(format!("{host}: was not looked at"))),
+        };
+        Ok(processes.iter().find(|process| process.port == Some(addr.port)))
+    }
+
     /// The process may be signalled as `addr`: of this install, and of this ensemble or a member of this cloud.
     fn owns(&self, process: &NodeProcess, addr: NodeAddr, ensemble: &Ensemble) -> bool {
         let given = process.zookeeper.as_deref().unwrap_or_default();
@@ -97,18 +106,13 @@ fn launch(
     let addr = wish.addr;
     let target = Target::Node(addr);
     let member = seen.members.get(&addr);
-    let processes = match seen.processes.get(host) {
-        Some(Ok(processes)) => processes,
-        Some(Err(failure)) => {
-            plan.problem(target, failure.clone());
-            return None;
-        }
-        None => {
-            plan.problem(target, Failure::unreachable(format!("{host}: was not looked at")));
+    let on_port = match seen.on_port(host, addr) {
+        Ok(on_port) => on_port,
+        Err(failure) => {
+            plan.problem(target, failure);
             return None;
         }
     };
-    let on_port = processes.iter().find(|process| process.port == Some(addr.port));
     match (on_port, member) {
         (Some(process), _) if !seen.owns(process, addr, ensemble) => {
             plan.problem(target, foreign(addr, process));
@@ -207,18 +211,14 @@ fn stop(
         );
         return None;
     }
-    let processes = match seen.processes.get(host) {
-        Some(Ok(processes)) => processes,
-        Some(Err(failure)) => {
-            plan.problem(target, failure.clone());
-            return None;
-        }
-        None => {
-            plan.problem(target, Failure::unreachable(format!("{host}: was not looked at")));
+    let on_port = match seen.on_port(host, addr) {
+        Ok(on_port) => on_port,
+        Err(failure) => {
+            plan.problem(target, failure);
             return None;
         }
     };
-    match processes.iter().find(|process| process.port == Some(addr.port)) {
+    match on_port {
         Some(process) if seen.owns(process, addr, ensemble) => {
             let process = Some(ProcessId { pid: process.pid, started: process.started });
             Some(NodeStop { addr, process })
