@@ -1,4 +1,5 @@
-//! Bringing a build to hosts: against a plain pipe into tar, packing again for each host, and pyinfra.
+//! Bringing a build to hosts: against a plain pipe into tar, packing again for each host (with the Fabric function that
+//! arcus.sh calls, and with scp), and pyinfra.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,33 +9,36 @@ use crate::measure::{median, ratio, run, seconds, together};
 use crate::site::{Site, shell, text};
 use crate::{Bound, Row};
 
-const ROUNDS: usize = 3;
 const WIPE: &str = "rm -rf /opt/arcus /opt/plain; sync";
 
 /// First deploy of 10 MB to 16 hosts.
 pub(crate) fn first_small() -> Vec<Row> {
-    first(10)
+    first(10, 5)
 }
 
 /// First deploy of 100 MB to 16 hosts.
 pub(crate) fn first_large() -> Vec<Row> {
-    first(100)
+    first(100, 3)
 }
 
-fn first(megabytes: usize) -> Vec<Row> {
+fn first(megabytes: usize, rounds: usize) -> Vec<Row> {
     let site = Site::new(16);
     let conf = site.cloud("bench", 1);
-    let pyinfra = pyinfra(&site);
+    let pyinfra = python(&site, "pyinfra");
+    let fabric = python(&site, "Fabric3");
     let (tree, archive) = site.package(megabytes);
     let mut ours = Vec::new();
     let mut piped = Vec::new();
+    let mut fabrics = Vec::new();
     let mut packed = Vec::new();
     let mut pyinfras = Vec::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         site.everywhere(WIPE);
         ours.push(run(site.arcusctl().args(["-q", "deploy", text(&conf), "--package", text(&archive)])).wall);
         site.everywhere(WIPE);
         piped.push(together(pipe_all(&site, &archive)));
+        site.everywhere(WIPE);
+        fabrics.push(run(&mut fabric_deploy(&site, &fabric, &tree)).wall);
         site.everywhere(WIPE);
         packed.push(together(repack_all(&site, &tree)));
         site.everywhere(WIPE);
@@ -53,7 +57,8 @@ fn first(megabytes: usize) -> Vec<Row> {
     };
     vec![
         row("parallel `ssh host tar -xz`", piped, Bound::AtMost(1.1)),
-        row("packing for each host, as arcus.sh does", packed, Bound::AtMost(0.5)),
+        row("packing for each host with Fabric, as arcus.sh does", fabrics, Bound::AtMost(0.5)),
+        row("packing for each host with scp", packed, Bound::None),
         row("pyinfra", pyinfras, Bound::None),
     ]
 }
@@ -123,7 +128,7 @@ fn pipe_all(site: &Site, archive: &Path) -> Vec<Command> {
     (0..site.lab.hosts().len()).map(pipe).collect()
 }
 
-/// As arcus.sh: for each host at once, pack the tree, send the archive, unpack it there, remove it.
+/// For each host at once, pack the tree, send the archive, unpack it there, remove it.
 fn repack_all(site: &Site, tree: &Path) -> Vec<Command> {
     let one = |index: usize| {
         let ip = site.lab.hosts()[index].ip;
@@ -142,10 +147,34 @@ fn repack_all(site: &Site, tree: &Path) -> Vec<Command> {
     (0..site.lab.hosts().len()).map(one).collect()
 }
 
-/// pyinfra from the package registry, in an environment of its own.
-fn pyinfra(site: &Site) -> PathBuf {
-    shell(site.directory.path(), "python3 -m venv pyinfra && pyinfra/bin/pip install --quiet pyinfra");
-    site.directory.path().join("pyinfra/bin/pyinfra")
+/// A tool from the package registry, in an environment of its own; the directory of its programs.
+fn python(site: &Site, tool: &str) -> PathBuf {
+    shell(site.directory.path(), &format!("python3 -m venv {tool} && {tool}/bin/pip install --quiet {tool}"));
+    site.directory.path().join(tool).join("bin")
+}
+
+/// What the deploy task of arcus.sh's fabfile does: `upload_project` on all hosts at once. (Fabric 1 for Python 3.)
+fn fabric_deploy(site: &Site, fabric: &Path, tree: &Path) -> Command {
+    let hosts: Vec<String> = site.lab.hosts().iter().map(|host| format!("\"{}\"", host.ip)).collect();
+    let script = site.file(
+        "upload.py",
+        &format!(
+            "from fabric.api import env, execute, parallel, run\n\
+             from fabric.contrib.project import upload_project\n\
+             env.hosts = [{}]\n\
+             env.user = \"root\"\n\
+             @parallel\n\
+             def deploy():\n\
+             \x20   run(\"mkdir -p /opt/plain\")\n\
+             \x20   upload_project(\"{}\", \"/opt/plain\")\n\
+             execute(deploy)\n",
+            hosts.join(", "),
+            tree.join("arcus").display()
+        ),
+    );
+    let mut command = site.lab.admin(fabric.join("python"));
+    command.arg(script).current_dir(site.directory.path());
+    command
 }
 
 fn pyinfra_deploy(site: &Site, pyinfra: &Path, archive: &Path) -> Command {
@@ -165,7 +194,7 @@ fn pyinfra_deploy(site: &Site, pyinfra: &Path, archive: &Path) -> Command {
             archive.display()
         ),
     );
-    let mut command = site.lab.admin(pyinfra);
+    let mut command = site.lab.admin(pyinfra.join("pyinfra"));
     command.args(["-y", text(&inventory), text(&script)]).current_dir(site.directory.path());
     command
 }

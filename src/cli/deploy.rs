@@ -3,55 +3,84 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::future::join_all;
+use tempfile::TempPath;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
 use super::args::Deploy;
 use super::context::Context;
 use crate::config::load_cloud;
 use crate::error::{Failure, Failures};
 use crate::exec::Operator;
-use crate::inspect::inspect_installs;
-use crate::model::{Cloud, Compression, HostName, Parcel};
+use crate::inspect::{Inspected, InstallSeen, inspect_install};
+use crate::model::{Archive, Cloud, Compression, HostName, Parcel};
 use crate::package::{self, Package};
-use crate::plan::{self, Action, DeployWish};
+use crate::plan::{self, DeployWish};
 use crate::report::Document;
 
 pub(super) async fn deploy(context: &Context, args: &Deploy) -> Result<Document, Failures> {
     let cloud = load_cloud(&args.conf)?;
     let (hosts, note) = context.look(hosts(context, &cloud)).await?;
-    let package = open(context, args.package.as_deref());
-    let installs = inspect_installs(
-        &context.fleet,
-        &hosts,
-        &context.settings.install_path,
-        context.settings.timeouts.command,
-    );
-    // Packing and looking at hosts need nothing of each other.
-    let (package, installs) = context.look(async { tokio::join!(package, installs) }).await?;
-    let package = package?;
+    let (tell, told) = mpsc::unbounded_channel();
+    let package = async {
+        let package = open(context, args.package.as_deref()).await?;
+        if args.change.dry_run { Ok((package, None)) } else { recompress_if_wanted(package, told).await }
+    };
+    // Packing and looking at hosts go on side by side.
+    let (package, installs) =
+        context.look(async { tokio::join!(package, look(context, &hosts, tell)) }).await?;
+    let (package, zstd) = package?;
     let wish = DeployWish { label: args.label.clone(), partial: args.partial, keep: usize::from(args.keep) };
     let mut plan = plan::deploy(&package.facts(), &wish, &installs);
     plan.notes.extend(note);
     let mut operator =
         Operator::new(Arc::clone(&context.fleet), Arc::clone(&context.settings), context.ensemble.clone());
     let mut parcel = Parcel { label: args.label.clone(), ..package.parcel() };
-    let zstd = plan
-        .steps()
-        .any(|step| matches!(step.action, Action::StageRelease { compression: Compression::Zstd, .. }));
-    // Held until the run is over: its end removes the file.
-    let mut spool = None;
-    if zstd && !args.change.dry_run {
-        let packing =
-            tokio::task::spawn_blocking(move || package.recompress().map(|packed| (packed, package)));
-        let packed = context.look(packing).await?;
-        let ((archive, path), package) =
-            packed.map_err(|error| Failure::failed("compressing the package broke off").cause(error))??;
-        parcel.zstd = Some(archive);
-        spool = Some((path, package));
-    }
+    parcel.zstd = zstd.as_ref().map(|(archive, _)| archive.clone());
     operator.parcel = Some(parcel);
     operator.rate_limit = args.limit_rate;
     let document = context.carry_out_with(&operator, plan, args.change.dry_run).await;
-    drop(spool);
+    // Their end removes the temporary files.
+    drop((package, zstd));
     Ok(document)
+}
+
+/// What the installs on the hosts are like; each is told of as soon as it is known.
+async fn look(
+    context: &Context,
+    hosts: &[HostName],
+    tell: UnboundedSender<InstallSeen>,
+) -> Vec<(HostName, Inspected<InstallSeen>)> {
+    let (path, limit) = (&context.settings.install_path, context.settings.timeouts.command);
+    let tell = &tell;
+    join_all(hosts.iter().map(|host| async move {
+        let seen = inspect_install(&context.fleet, host, path, limit).await;
+        if let Ok(install) = &seen {
+            // Nobody listens any more once it is clear that somebody wants zstd.
+            let _clear_already = tell.send(install.clone());
+        }
+        (host.clone(), seen)
+    }))
+    .await
+}
+
+/// Packs the package with zstd as soon as it is clear that a host is going to want it so.
+async fn recompress_if_wanted(
+    package: Package,
+    mut told: UnboundedReceiver<InstallSeen>,
+) -> Result<(Package, Option<(Archive, TempPath)>), Failures> {
+    let release = package.release();
+    while let Some(install) = told.recv().await {
+        if install.compression == Compression::Zstd && !install.releases.contains_key(&release) {
+            let packing = tokio::task::spawn_blocking(move || {
+                package.recompress().map(|packed| (package, Some(packed)))
+            });
+            let packed = packing.await;
+            return Ok(packed
+                .map_err(|error| Failure::failed("compressing the package broke off").cause(error))??);
+        }
+    }
+    Ok((package, None))
 }
 
 /// The hosts of the cloud, then those of the ensemble that are not among them.

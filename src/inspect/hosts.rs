@@ -126,15 +126,27 @@ pub async fn inspect_installs(
     install_path: &str,
     limit: Duration,
 ) -> Vec<(HostName, Inspected<InstallSeen>)> {
+    join_all(
+        hosts.iter().map(|host| async move {
+            (host.clone(), inspect_install(fleet, host, install_path, limit).await)
+        }),
+    )
+    .await
+}
+
+/// Looks at the install path of one host.
+///
+/// # Errors
+/// When the host cannot be reached, or its answer makes no sense.
+pub async fn inspect_install(
+    fleet: &Fleet,
+    host: &HostName,
+    install_path: &str,
+    limit: Duration,
+) -> Inspected<InstallSeen> {
     let script = Script::new("look at the install path", scripts::INSTALL).arg(install_path);
-    let answers = ask_all(fleet, hosts, |_| script.clone(), limit).await;
-    let read = |(host, answer): (HostName, Inspected<String>)| {
-        let seen = answer.and_then(|text| {
-            read_install(&text, install_path).ok_or_else(|| unreadable(&host, "its install path", &text))
-        });
-        (host, seen)
-    };
-    answers.into_iter().map(read).collect()
+    let text = fleet.host(host).await?.check(&script, limit).await?;
+    read_install(&text, install_path).ok_or_else(|| unreadable(host, "its install path", &text))
 }
 
 /// Looks at the files and the process of every member.

@@ -12,8 +12,8 @@ pub use clouds::{
     report_cloud,
 };
 pub use hosts::{
-    InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, ReleaseSeen, ReleaseUser, inspect_installs,
-    inspect_members, inspect_processes,
+    InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, ReleaseSeen, ReleaseUser, inspect_install,
+    inspect_installs, inspect_members, inspect_processes,
 };
 pub use tree::{ArcusTree, Mapping, RegisteredCode};
 

@@ -4,11 +4,13 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::num::NonZero;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, TempPath};
+use zstd::zstd_safe::CParameter;
 
 use super::Package;
 use crate::error::Failure;
@@ -16,6 +18,10 @@ use crate::model::Archive;
 
 /// Fast enough not to hold up the first host, and already smaller than gzip.
 const LEVEL: i32 = 3;
+/// More would only wait for the one that unpacks gzip, and each costs memory.
+const MOST_THREADS: usize = 2;
+/// What a thread gets at a time, in bytes; left to itself, zstd buffers some 60 MiB.
+const JOB: u32 = 1 << 20;
 
 impl Package {
     /// Packs the tree once more, with zstd. The file goes with the returned path.
@@ -53,6 +59,10 @@ fn pack(source: &Path, target: &File) -> io::Result<Packed> {
     let source = HashingReader { inner: File::open(source)?, digest: Sha256::new() };
     let mut unpacked = MultiGzDecoder::new(BufReader::new(source));
     let mut encoder = zstd::Encoder::new(Counted::new(BufWriter::new(target)), LEVEL)?;
+    // Threads beside the one that reads: they are idle while hosts wait for the archive.
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+    encoder.multithread(threads as u32)?;
+    encoder.set_parameter(CParameter::JobSize(JOB))?;
     io::copy(&mut unpacked, &mut encoder)?;
     let mut counted = encoder.finish()?;
     counted.flush()?;

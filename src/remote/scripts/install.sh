@@ -10,7 +10,11 @@ if [ -d "$place" ] && [ -w "$place" ]; then echo "writable yes"; else echo "writ
 echo "architecture $(uname -m)"
 # The machine-id alone is the same on virtual machines cloned from one image.
 if [ -s /etc/machine-id ]; then
-  echo "machine $(cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id 2>/dev/null) $(uname -n)"
+  read -r id </etc/machine-id
+  boot= name=
+  read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id
+  read -r name 2>/dev/null </proc/sys/kernel/hostname
+  echo "machine $id $boot $name"
 fi
 set -- $(df -Pk "$place" 2>/dev/null | tail -n 1)
 [ "$#" -lt 4 ] || echo "free $4"

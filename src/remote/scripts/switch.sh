@@ -20,13 +20,19 @@ point() {
   ln -sfn "$2" "$1.arcusctl-new"
   mv -T "$1.arcusctl-new" "$1"
 }
-# link NAME TARGET: see that NAME leads there. What is new needs no rename, which is half the work on a bare host.
-link() {
-  if [ ! -L "$1" ]; then
-    ln -s "$2" "$1"
-  elif [ "$(readlink "$1")" != "$2" ]; then
-    point "$1" "$2"
-  fi
+# link_all FROM DIR: see that DIR has a link FROM/NAME for each NAME that the release brings there. All that are new are
+# made by one ln.
+link_all() {
+  from=$1 dir=$2
+  set --
+  for name in $(names "releases/$release/$dir"); do
+    if [ ! -L "$dir/$name" ]; then
+      set -- "$@" "$from/$name"
+    elif [ "$(readlink "$dir/$name")" != "$from/$name" ]; then
+      point "$dir/$name" "$from/$name"
+    fi
+  done
+  [ $# -eq 0 ] || ln -s "$@" "$dir"
 }
 # names DIR: what a release brings there, but for what belongs to the machine.
 names() {
@@ -90,8 +96,8 @@ if [ -n "$plain" ]; then
   done
 fi
 
-for name in $(names "releases/$release"); do link "$name" "current/$name"; done
-for name in $(names "releases/$release/zookeeper"); do link "zookeeper/$name" "../current/zookeeper/$name"; done
+link_all current .
+link_all ../current/zookeeper zookeeper
 # A conf file that the operator has keeps its content.
 if [ -d "releases/$release/zookeeper/conf.dist" ]; then
   set --

@@ -52,7 +52,8 @@ pub(super) const STAGING: &[Point] = &[
     point("cat", Bytes(BULK / 2), "", Old),
     point("cat", Bytes(BULK / 4 * 3), "", Old),
     point("cat", After, "", Old),
-    point("sha256sum", After, "", Old),
+    point("openssl", Before, "dgst *", Old),
+    point("openssl", After, "dgst *", Old),
     point("mkdir", After, ".*.tree.*", Old),
     point("zstd", Before, "*", Old),
     point("tar", Bytes(BULK / 2), "-xof - *", Old),
@@ -76,8 +77,8 @@ pub(super) const UNPACKING: &[Point] = &[point("tar", Bytes(BULK / 2), "-xof - *
 /// From the old release to the new one, which lies ready.
 pub(super) const SWITCHING: &[Point] = &[
     point("mkdir", Before, "-p run *", Old),
-    point("ln", Before, "-s current/new-only new-only", Old),
-    point("ln", After, "-s current/new-only new-only", Old),
+    point("ln", Before, "-s current/new-only .", Old),
+    point("ln", After, "-s current/new-only .", Old),
     point("cp", Before, "-pR */new.properties *", Old),
     point("cp", After, "-pR */new.properties *", Old),
     point("ln", After, "* previous.arcusctl-new", Old),
@@ -93,10 +94,10 @@ pub(super) const SWITCHING: &[Point] = &[
 pub(super) const FIRST: &[Point] = &[
     point("mkdir", Before, "-p run *", Nothing),
     point("mkdir", After, "-p run *", Nothing),
-    point("ln", Before, "-s current/bin bin", Nothing),
-    point("ln", After, "-s current/bin bin", Nothing),
-    point("ln", Before, "-s ../current/zookeeper/lib *", Nothing),
-    point("ln", After, "-s ../current/zookeeper/lib *", Nothing),
+    point("ln", Before, "-s current/bin * .", Nothing),
+    point("ln", After, "-s current/bin * .", Nothing),
+    point("ln", Before, "-s ../current/zookeeper/* zookeeper", Nothing),
+    point("ln", After, "-s ../current/zookeeper/* zookeeper", Nothing),
     point("mv", Before, "-T current.arcusctl-new *", Nothing),
     point("mv", After, "-T current.arcusctl-new *", New),
 ];

@@ -43,8 +43,8 @@ esac
 [ "$tool" != cat ] || { head -c "$when"; stop; pass; }
 { head -c "$when"; stop; exec /usr/bin/cat; } | "$real" "$@"
 "#;
-const TOOLS: [&str; 12] =
-    ["cat", "cp", "find", "gzip", "ln", "mkdir", "mv", "rm", "sha256sum", "sync", "tar", "zstd"];
+const TOOLS: [&str; 13] =
+    ["cat", "cp", "find", "gzip", "ln", "mkdir", "mv", "openssl", "rm", "sha256sum", "sync", "tar", "zstd"];
 /// Prints what is reached at the paths that people know, the names that only one build has, and each release.
 const SEEN: &str = "known() { find -L bin lib zookeeper/bin zookeeper/lib -type f -exec sha256sum {} + 2>/dev/null | LC_ALL=C sort -k 2; }
 known; echo --
