@@ -168,8 +168,8 @@ remove_local() {
     [ -x "$arcusctl" ] || build
     export ARCUSCTL_SETTINGS=$home/arcusctl.toml
     # A cloud that never came to be registered has no nodes to stop.
-    "$arcusctl" --quiet memcached stop local-cloud --force || true
-    "$arcusctl" --quiet zookeeper stop
+    "$arcusctl" --quiet --yes memcached stop local-cloud --force || true
+    "$arcusctl" --quiet --yes zookeeper stop
   fi
   rm -rf "$home"
 }

@@ -29,7 +29,7 @@ fn start_on(hosts: usize, per_host: u16, bound: f64) -> Row {
     let mut ours = Vec::new();
     for _ in 0..3 {
         ours.push(run(site.arcusctl().args(["-q", "memcached", "start", "bench"])).wall);
-        run(site.arcusctl().args(["-q", "memcached", "stop", "bench"]));
+        run(site.arcusctl().args(["-q", "--yes", "memcached", "stop", "bench"]));
     }
     let ours = median(ours);
     let start = Instant::now();
@@ -39,7 +39,7 @@ fn start_on(hosts: usize, per_host: u16, bound: f64) -> Row {
         }
     }
     let theirs = start.elapsed();
-    run(site.arcusctl().args(["-q", "memcached", "stop", "bench"]));
+    run(site.arcusctl().args(["-q", "--yes", "memcached", "stop", "bench"]));
     Row {
         what: format!(
             "start of {} nodes on {hosts} hosts, times faster than arcus.sh's way",

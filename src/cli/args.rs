@@ -46,6 +46,9 @@ pub struct Global {
     /// Record the keys of hosts that known_hosts does not have; a changed key is refused all the same
     #[arg(long, global = true)]
     pub accept_new_host_keys: bool,
+    /// Ask nothing: what interrupts or destroys is done
+    #[arg(short = 'y', long, global = true)]
+    pub yes: bool,
     /// Tell more; twice, what is asked of hosts and ZooKeeper as well
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
@@ -180,9 +183,6 @@ pub enum Memcached {
         /// The service code
         #[arg(value_name = "CODE")]
         code: ServiceCode,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
         #[command(flatten)]
         change: Change,
     },

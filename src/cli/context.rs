@@ -3,17 +3,18 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::args::{Color, Global};
+use super::args::{Change, Color, Global};
 use crate::config::{DEFAULT_ENSEMBLE, Settings, SettingsLookup, resolve_ensemble};
 use crate::error::{Failure, Failures};
 use crate::exec::{Events, Operator, Stop, run};
 use crate::model::Ensemble;
-use crate::plan::Plan;
+use crate::plan::{Plan, Risk};
 use crate::remote::{Fleet, HostKeys, SshConnector};
 use crate::report::{Document, Printer};
 
@@ -30,6 +31,23 @@ pub(super) struct Context {
     pub(super) operator: Operator,
     pub(super) stop: Stop,
     pub(super) printer: Printer,
+    /// What would be asked is taken for granted.
+    yes: bool,
+    /// True once something may have been changed; until then an interrupt ends the command at once.
+    acting: Arc<AtomicBool>,
+}
+
+/// What looking came to: what to do, and by whom where the run's own operator would not do.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) plan: Plan,
+    pub(super) operator: Option<Operator>,
+}
+
+impl From<Plan> for Work {
+    fn from(plan: Plan) -> Self {
+        Self { plan, operator: None }
+    }
 }
 
 impl Context {
@@ -54,7 +72,19 @@ impl Context {
         let settings = Arc::new(settings);
         let operator = Operator::new(Arc::clone(&fleet), Arc::clone(&settings), ensemble.clone());
         let stop = Stop::default();
-        Ok(Self { settings, ensemble, ensemble_is_default, fleet, operator, stop, printer })
+        let acting = Arc::default();
+        let yes = global.yes;
+        Ok(Self { settings, ensemble, ensemble_is_default, fleet, operator, stop, printer, yes, acting })
+    }
+
+    /// Turns signals into requests to stop, for as long as it is awaited.
+    pub(super) fn watch_signals(&self) -> impl Future<Output = ()> + use<> {
+        watch_signals(self.stop.clone(), Arc::clone(&self.acting), self.printer)
+    }
+
+    /// An operator beside the run's own, for a command that sets something of it.
+    pub(super) fn another_operator(&self) -> Operator {
+        Operator::new(Arc::clone(&self.fleet), Arc::clone(&self.settings), self.ensemble.clone())
     }
 
     /// Looks at something. An interrupt ends that at once: nothing has been changed yet.
@@ -67,16 +97,47 @@ impl Context {
         }
     }
 
-    /// Shows the plan, or runs it and says how it went.
-    pub(super) async fn carry_out(&self, plan: Plan, dry_run: bool) -> Document {
-        self.carry_out_with(&self.operator, plan, dry_run).await
+    /// Looks and plans by `prepare`, shows the plan, asks where that is due, runs it and says how it went. A dry run ends
+    /// with the plan.
+    pub(super) async fn change(
+        &self,
+        change: Change,
+        mut prepare: impl AsyncFnMut() -> Result<Work, Failures>,
+    ) -> Result<Document, Failures> {
+        let work = prepare().await?;
+        if change.dry_run {
+            return Ok(Document::of_plan(work.plan));
+        }
+        if work.plan.is_empty() {
+            self.printer.holdings(&work.plan);
+        } else {
+            self.agree(&work.plan).await?;
+        }
+        let operator = work.operator.as_ref().unwrap_or(&self.operator);
+        let document = self.carry_out(work.plan, operator).await;
+        if let Some(operator) = &work.operator {
+            operator.close().await;
+        }
+        Ok(document)
     }
 
-    pub(super) async fn carry_out_with(&self, operator: &Operator, plan: Plan, dry_run: bool) -> Document {
-        if dry_run {
-            return Document::of_plan(plan);
+    /// Shows the plan and sees that the operator wants it.
+    async fn agree(&self, plan: &Plan) -> Result<(), Failures> {
+        let asked = plan.risk != Risk::Harmless && !self.yes;
+        self.printer.plan(plan, asked);
+        if !asked {
+            return Ok(());
         }
-        self.printer.holdings(&plan);
+        tokio::select! {
+            answer = self.printer.confirm(&plan.risk) => answer,
+            () = self.stop.gently.cancelled() => {
+                Err(Failure::interrupted("interrupted at the question").hint("nothing was changed").into())
+            }
+        }
+    }
+
+    async fn carry_out(&self, plan: Plan, operator: &Operator) -> Document {
+        self.acting.store(true, Ordering::Relaxed);
         let start = Instant::now();
         let (events, receiver) = Events::channel();
         let follower = tokio::spawn(self.printer.follow(receiver));
@@ -110,7 +171,7 @@ fn load_settings(global: &Global) -> Result<Settings, Failures> {
 }
 
 /// Turns Ctrl-C and its like into requests: the first stops gently, the second at once.
-pub(super) async fn watch_signals(stop: Stop, printer: Printer) {
+async fn watch_signals(stop: Stop, acting: Arc<AtomicBool>, printer: Printer) {
     let signals =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
     let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else { return };
@@ -124,7 +185,13 @@ pub(super) async fn watch_signals(stop: Stop, printer: Printer) {
             printer.notice("aborting what is under way");
             stop.at_once.cancel();
         } else {
-            printer.notice("stopping: what is under way is finished, nothing new is begun; once more aborts");
+            let told = if acting.load(Ordering::Relaxed) {
+                "stopping: what is under way is finished, nothing new is begun; once more aborts"
+            } else {
+                // On a line of its own, behind what the terminal shows of Ctrl-C.
+                "\nstopping"
+            };
+            printer.notice(told);
             stop.gently.cancel();
         }
     }

@@ -1,48 +1,53 @@
 //! `deploy`: every host of the cloud and the ensemble gets the build.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use futures::future::join_all;
 use tempfile::TempPath;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::args::Deploy;
-use super::context::Context;
+use super::context::{Context, Work};
 use crate::config::load_cloud;
 use crate::error::{Failure, Failures};
-use crate::exec::Operator;
 use crate::inspect::{Inspected, InstallSeen, inspect_install};
 use crate::model::{Archive, Cloud, Compression, HostName, Parcel};
 use crate::package::{self, Package};
 use crate::plan::{self, DeployWish};
 use crate::report::Document;
 
+/// A package that was read, and packed with zstd where somebody wants it so. Its end removes the temporary files.
+type Ready = (Package, Option<(Archive, TempPath)>);
+
 pub(super) async fn deploy(context: &Context, args: &Deploy) -> Result<Document, Failures> {
     let cloud = load_cloud(&args.conf)?;
     let (hosts, note) = context.look(hosts(context, &cloud)).await?;
-    let (tell, told) = mpsc::unbounded_channel();
-    let package = async {
-        let package = open(context, args.package.as_deref()).await?;
-        if args.change.dry_run { Ok((package, None)) } else { recompress_if_wanted(package, told).await }
-    };
-    // Packing and looking at hosts go on side by side.
-    let (package, installs) =
-        context.look(async { tokio::join!(package, look(context, &hosts, tell)) }).await?;
-    let (package, zstd) = package?;
     let wish = DeployWish { label: args.label.clone(), partial: args.partial, keep: usize::from(args.keep) };
-    let mut plan = plan::deploy(&package.facts(), &wish, &installs);
-    plan.notes.extend(note);
-    let mut operator =
-        Operator::new(Arc::clone(&context.fleet), Arc::clone(&context.settings), context.ensemble.clone());
-    let mut parcel = Parcel { label: args.label.clone(), ..package.parcel() };
-    parcel.zstd = zstd.as_ref().map(|(archive, _)| archive.clone());
-    operator.parcel = Some(parcel);
-    operator.rate_limit = args.limit_rate;
-    let document = context.carry_out_with(&operator, plan, args.change.dry_run).await;
-    // Their end removes the temporary files.
-    drop((package, zstd));
-    Ok(document)
+    let mut ready: Option<Ready> = None;
+    let prepare = async || {
+        let (tell, told) = mpsc::unbounded_channel();
+        let (opened, compress) = (ready.take(), !args.change.dry_run);
+        let package = async {
+            let opened = match opened {
+                Some(opened) => opened,
+                None => (open(context, args.package.as_deref()).await?, None),
+            };
+            if compress { recompress_if_wanted(opened, told).await } else { Ok(opened) }
+        };
+        // Packing and looking at hosts go on side by side.
+        let (package, installs) =
+            context.look(async { tokio::join!(package, look(context, &hosts, tell)) }).await?;
+        let (package, zstd) = ready.insert(package?);
+        let mut plan = plan::deploy(&package.facts(), &wish, &installs);
+        plan.notes.extend(note.clone());
+        let mut operator = context.another_operator();
+        let mut parcel = Parcel { label: args.label.clone(), ..package.parcel() };
+        parcel.zstd = zstd.as_ref().map(|(archive, _)| archive.clone());
+        operator.parcel = Some(parcel);
+        operator.rate_limit = args.limit_rate;
+        Ok(Work { plan, operator: Some(operator) })
+    };
+    context.change(args.change, prepare).await
 }
 
 /// What the installs on the hosts are like; each is told of as soon as it is known.
@@ -66,11 +71,13 @@ async fn look(
 
 /// Packs the package with zstd as soon as it is clear that a host is going to want it so.
 async fn recompress_if_wanted(
-    package: Package,
+    (package, zstd): Ready,
     mut told: UnboundedReceiver<InstallSeen>,
-) -> Result<(Package, Option<(Archive, TempPath)>), Failures> {
+) -> Result<Ready, Failures> {
     let release = package.release();
-    while let Some(install) = told.recv().await {
+    while zstd.is_none()
+        && let Some(install) = told.recv().await
+    {
         if install.compression == Compression::Zstd && !install.releases.contains_key(&release) {
             let packing = tokio::task::spawn_blocking(move || {
                 package.recompress().map(|packed| (package, Some(packed)))
@@ -80,7 +87,7 @@ async fn recompress_if_wanted(
                 .map_err(|error| Failure::failed("compressing the package broke off").cause(error))??);
         }
     }
-    Ok((package, None))
+    Ok((package, zstd))
 }
 
 /// The hosts of the cloud, then those of the ensemble that are not among them.

@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::args::{Change, Memcached, Nodes};
-use super::context::Context;
+use super::context::{Context, Work};
 use crate::config::load_cloud;
 use crate::error::{Failure, Failures};
-use crate::exec::Operator;
 use crate::inspect::{
     ArcusTree, RegisteredNode, inspect_processes, members_of, others_of, registered_cloud, report_cloud,
 };
@@ -21,7 +19,7 @@ use crate::report::Document;
 pub(super) async fn run(context: &Context, command: Memcached) -> Result<Document, Failures> {
     match command {
         Memcached::Register { conf, change } => register(context, &conf, change).await,
-        Memcached::Unregister { code, yes, change } => unregister(context, &code, yes, change).await,
+        Memcached::Unregister { code, change } => unregister(context, &code, change).await,
         Memcached::Start(nodes) => start(context, &nodes).await,
         Memcached::Stop { nodes, force } => stop(context, &nodes, force).await,
         Memcached::List { code } => list(context, code.as_ref()).await,
@@ -31,54 +29,49 @@ pub(super) async fn run(context: &Context, command: Memcached) -> Result<Documen
 
 pub(super) async fn register(context: &Context, conf: &Path, change: Change) -> Result<Document, Failures> {
     let cloud = load_cloud(conf)?;
-    let tree = read_tree(context).await?;
-    let now = format!("{:.6}", Timestamp::now());
-    let plan = plan::register(&cloud, &tree, &now)?;
-    Ok(context.carry_out(plan, change.dry_run).await)
+    let prepare = async || {
+        let tree = read_tree(context).await?;
+        let now = format!("{:.6}", Timestamp::now());
+        Ok(plan::register(&cloud, &tree, &now)?.into())
+    };
+    context.change(change, prepare).await
 }
 
-async fn unregister(
-    context: &Context,
-    code: &ServiceCode,
-    yes: bool,
-    change: Change,
-) -> Result<Document, Failures> {
-    let tree = read_tree(context).await?;
-    let plan = plan::unregister(code, &tree)?;
-    if !plan.is_empty() && !change.dry_run && !yes {
-        context.printer.plan(&plan);
-        context.look(context.printer.confirm_by_name(code.as_str(), "--yes")).await??;
-    }
-    Ok(context.carry_out(plan, change.dry_run).await)
+async fn unregister(context: &Context, code: &ServiceCode, change: Change) -> Result<Document, Failures> {
+    let prepare = async || Ok(plan::unregister(code, &read_tree(context).await?)?.into());
+    context.change(change, prepare).await
 }
 
 pub(super) async fn start(context: &Context, args: &Nodes) -> Result<Document, Failures> {
-    let tree = read_tree(context).await?;
-    let nodes = registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
     let selection = selection(&args.nodes);
-    let wanted = nodes.iter().map(|node| node.addr).filter(|addr| selection.contains(*addr));
-    let seen = context.look(observe(context, &args.code, &tree, wanted.collect())).await?;
-    let plan = plan::start_nodes(&args.code, &context.ensemble, &nodes, &selection, &seen)?;
-    Ok(context.carry_out(plan, args.change.dry_run).await)
+    let prepare = async || {
+        let tree = read_tree(context).await?;
+        let nodes = registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
+        let wanted = nodes.iter().map(|node| node.addr).filter(|addr| selection.contains(*addr));
+        let seen = context.look(observe(context, &args.code, &tree, wanted.collect())).await?;
+        Ok(plan::start_nodes(&args.code, &context.ensemble, &nodes, &selection, &seen)?.into())
+    };
+    context.change(args.change, prepare).await
 }
 
 async fn stop(context: &Context, args: &Nodes, force: bool) -> Result<Document, Failures> {
-    let tree = read_tree(context).await?;
-    let nodes: Vec<RegisteredNode> =
-        registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
-    let registered: BTreeSet<NodeAddr> =
-        nodes.iter().filter(|node| node.mapped).map(|node| node.addr).collect();
-    let members = tree.codes.get(args.code.as_str()).map(members_of).unwrap_or_default();
     let selection = selection(&args.nodes);
-    let wanted = registered.iter().chain(members.keys()).copied().filter(|addr| selection.contains(*addr));
-    let seen = context.look(observe(context, &args.code, &tree, wanted.collect())).await?;
-    let plan = plan::stop_nodes(&args.code, &context.ensemble, &registered, &selection, &seen)?;
-    let mut operator =
-        Operator::new(Arc::clone(&context.fleet), Arc::clone(&context.settings), context.ensemble.clone());
-    operator.force = force;
-    let document = context.carry_out_with(&operator, plan, args.change.dry_run).await;
-    operator.close().await;
-    Ok(document)
+    let prepare = async || {
+        let tree = read_tree(context).await?;
+        let nodes: Vec<RegisteredNode> =
+            registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
+        let registered: BTreeSet<NodeAddr> =
+            nodes.iter().filter(|node| node.mapped).map(|node| node.addr).collect();
+        let members = tree.codes.get(args.code.as_str()).map(members_of).unwrap_or_default();
+        let known = registered.iter().chain(members.keys()).copied();
+        let wanted = known.filter(|addr| selection.contains(*addr)).collect();
+        let seen = context.look(observe(context, &args.code, &tree, wanted)).await?;
+        let plan = plan::stop_nodes(&args.code, &context.ensemble, &registered, &selection, &seen)?;
+        let mut operator = context.another_operator();
+        operator.force = force;
+        Ok(Work { plan, operator: Some(operator) })
+    };
+    context.change(args.change, prepare).await
 }
 
 pub(super) async fn list(context: &Context, code: Option<&ServiceCode>) -> Result<Document, Failures> {

@@ -58,7 +58,7 @@ async fn run(cli: Cli, printer: Printer) -> Document {
         Ok(context) => context,
         Err(failures) => return Document::of_failures(command, &failures),
     };
-    let signals = tokio::spawn(context::watch_signals(context.stop.clone(), printer));
+    let signals = tokio::spawn(context.watch_signals());
     let outcome = dispatch(cli.command, &context).await;
     context.close().await;
     signals.abort();

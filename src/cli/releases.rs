@@ -18,9 +18,8 @@ pub(super) async fn rollback(
     to: Option<&str>,
     change: Change,
 ) -> Result<Document, Failures> {
-    let installs = look(context, conf).await?;
-    let plan = plan::rollback(to, &installs)?;
-    Ok(context.carry_out(plan, change.dry_run).await)
+    let prepare = async || Ok(plan::rollback(to, &look(context, conf).await?)?.into());
+    context.change(change, prepare).await
 }
 
 pub(super) async fn releases(context: &Context, conf: &Path) -> Result<Document, Failures> {

@@ -27,11 +27,13 @@ pub(super) async fn run(context: &Context, command: ZooKeeper) -> Result<Documen
 
 pub(super) async fn init(context: &Context, change: Change) -> Result<Document, Failures> {
     let wish = wish(context);
-    let members = context.look(observe(context, &wish)).await?;
-    let serves = members.iter().any(|(_, state, _)| matches!(state, MemberState::Serving(_)));
-    let structure = if serves { context.look(structure(context)).await? } else { None };
-    let plan = plan::init(&wish, &members, structure.as_ref())?;
-    Ok(context.carry_out(plan, change.dry_run).await)
+    let prepare = async || {
+        let members = context.look(observe(context, &wish)).await?;
+        let serves = members.iter().any(|(_, state, _)| matches!(state, MemberState::Serving(_)));
+        let structure = if serves { context.look(structure(context)).await? } else { None };
+        Ok(plan::init(&wish, &members, structure.as_ref())?.into())
+    };
+    context.change(change, prepare).await
 }
 
 type Planner = fn(&EnsembleWish, &plan::Members, &BTreeSet<EnsembleMember>) -> Result<Plan, Failures>;
@@ -39,9 +41,11 @@ type Planner = fn(&EnsembleWish, &plan::Members, &BTreeSet<EnsembleMember>) -> R
 async fn change_members(context: &Context, args: &Members, planner: Planner) -> Result<Document, Failures> {
     let wish = wish(context);
     let selected = select(context, &args.selection)?;
-    let members = context.look(observe(context, &wish)).await?;
-    let plan = planner(&wish, &members, &selected)?;
-    Ok(context.carry_out(plan, args.change.dry_run).await)
+    let prepare = async || {
+        let members = context.look(observe(context, &wish)).await?;
+        Ok(planner(&wish, &members, &selected)?.into())
+    };
+    context.change(args.change, prepare).await
 }
 
 async fn stat(context: &Context, selection: &MemberSelection) -> Result<Document, Failures> {

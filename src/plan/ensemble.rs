@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Action, EnsembleWish, MemberLayout, Members, Plan, Step, Target, create_structure, layouts, zoo_cfg,
+    Action, EnsembleWish, MemberLayout, Members, Plan, Risk, Step, Target, create_structure, layouts, zoo_cfg,
 };
 use crate::error::{Failure, Failures};
 use crate::inspect::MemberSeen;
@@ -323,7 +323,21 @@ fn add_stops(
             },
         }
     }
+    if !stop.is_empty() {
+        plan.risk = Risk::Interrupts { what: interruption(members, stop.len()) };
+    }
     plan.stage("Stop", stop);
+}
+
+/// What stopping so many members means for those who use the ensemble.
+fn interruption(members: &Members, stopped: usize) -> String {
+    let serving = members.iter().filter(|(_, state, _)| matches!(state, MemberState::Serving(_))).count();
+    let quorum = members.len() / 2 + 1;
+    if serving >= quorum && serving.saturating_sub(stopped) < quorum {
+        format!("{stopped} running ZooKeeper member(s) will stop, and the ensemble will have no quorum")
+    } else {
+        format!("{stopped} running ZooKeeper member(s) will stop")
+    }
 }
 
 #[cfg(test)]

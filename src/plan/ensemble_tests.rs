@@ -218,6 +218,11 @@ fn stopping_twice_finds_nothing_to_stop() {
     let wish = wish("a:2181,b:2181,c:2181");
     let running = after(&init(&wish, &bare(&wish), None).unwrap(), &bare(&wish));
     let plan = stop_members(&wish, &running, &all(&wish)).unwrap();
+    assert!(
+        matches!(&plan.risk, Risk::Interrupts { what } if what.ends_with("will have no quorum")),
+        "{:?}",
+        plan.risk
+    );
     assert_eq!(plan.steps().count(), 3);
     let again = stop_members(&wish, &after(&plan, &running), &all(&wish)).unwrap();
     assert!(again.is_empty());
@@ -238,6 +243,7 @@ fn only_the_selected_member_is_restarted() {
     let running = after(&init(&wish, &bare(&wish), None).unwrap(), &bare(&wish));
     let selected = BTreeSet::from(["b:2181".parse().unwrap()]);
     let plan = restart(&wish, &running, &selected).unwrap();
+    assert_eq!(plan.risk, Risk::Interrupts { what: "1 running ZooKeeper member(s) will stop".into() });
     assert_eq!(
         described(&plan),
         [

@@ -82,11 +82,24 @@ pub struct Problem {
     pub failure: Failure,
 }
 
+/// What carrying out a plan costs those who use the clouds; decides what the operator is asked before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "level", rename_all = "kebab-case")]
+pub enum Risk {
+    /// Nobody notices, or everything can be taken back: nothing is asked.
+    Harmless,
+    /// Something that serves now is stopped or changed; a yes is asked for. `what` says so in a sentence.
+    Interrupts { what: String },
+    /// Something is gone afterwards; its name has to be typed.
+    Destroys { what: String, name: String },
+}
+
 /// Everything a command is going to do, and what it found that needs no doing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// `deploy`, `zookeeper init`, …
     pub command: &'static str,
+    pub risk: Risk,
     pub stages: Vec<Stage>,
     pub holds: Vec<Holding>,
     pub problems: Vec<Problem>,
@@ -97,7 +110,14 @@ pub struct Plan {
 
 impl Plan {
     pub fn new(command: &'static str) -> Self {
-        Self { command, stages: Vec::new(), holds: Vec::new(), problems: Vec::new(), notes: Vec::new() }
+        Self {
+            command,
+            risk: Risk::Harmless,
+            stages: Vec::new(),
+            holds: Vec::new(),
+            problems: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
@@ -131,6 +151,18 @@ impl Plan {
 impl Step {
     fn new(target: Target, action: Action) -> Self {
         Self { target, action }
+    }
+}
+
+impl Target {
+    /// The machine it is on; `None` for what is on no single one.
+    pub fn host(&self) -> Option<HostName> {
+        match self {
+            Self::Host(host) => Some(host.clone()),
+            Self::Member(member) => Some(member.host.clone()),
+            Self::Node(node) => Some(HostName::from(node.ip)),
+            Self::Tree | Self::Ensemble => None,
+        }
     }
 }
 

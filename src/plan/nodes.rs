@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, NodeLaunch, NodeStop, Plan, ProcessId, Step, Target};
+use super::{Action, NodeLaunch, NodeStop, Plan, ProcessId, Risk, Step, Target};
 use crate::error::{Failure, Failures};
 use crate::inspect::{Inspected, NodeProcess, RegisteredNode};
 use crate::model::{Ensemble, HostName, NodeAddr, ServiceCode};
@@ -184,6 +184,11 @@ pub fn stop_nodes(
         if let Some(stop) = stop(&mut plan, addr, &host, ensemble, seen) {
             stops.entry(host).or_default().push(stop);
         }
+    }
+    let running = stops.values().flatten().filter(|node| node.process.is_some()).count();
+    if running > 0 {
+        let what = format!("{running} running cache node(s) of {code} will stop, and what they hold is lost");
+        plan.risk = Risk::Interrupts { what };
     }
     let stop = stops
         .into_iter()
@@ -377,6 +382,23 @@ mod tests {
             described(&plan),
             ["10.0.0.1: wait until 10.0.0.1:11211 has left; no process of it is to be seen"]
         );
+    }
+
+    #[test]
+    fn stopping_what_runs_has_to_be_agreed_to_and_nothing_else_has() {
+        let ask = |seen: &NodesSeen| {
+            stop_nodes(&code(), &ensemble(), &BTreeSet::new(), &Selection::All, seen).unwrap().risk
+        };
+        let running = seen("10.0.0.1", vec![process(7, 11211, true)], &["10.0.0.1:11211"]);
+        let ghost = seen("10.0.0.1", vec![], &["10.0.0.1:11211"]);
+        assert!(
+            matches!(ask(&running), Risk::Interrupts { what } if what.starts_with("1 running cache node"))
+        );
+        assert_eq!(ask(&ghost), Risk::Harmless);
+        let idle = seen("10.0.0.1", vec![], &[]);
+        let start =
+            start_nodes(&code(), &ensemble(), &wishes(&["10.0.0.1:11211"]), &Selection::All, &idle).unwrap();
+        assert_eq!(start.risk, Risk::Harmless);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Action, Plan, Step, Target};
+use super::{Action, Plan, Risk, Step, Target};
 use crate::error::{Failure, Failures};
 use crate::inspect::ArcusTree;
 use crate::model::{Cloud, NodeAddr, NodeSpec, ServiceCode, ZnodeChange, znode};
@@ -47,6 +47,12 @@ pub fn register(cloud: &Cloud, tree: &ArcusTree, now: &str) -> Result<Plan, Fail
         return Ok(plan);
     }
     add_code_check(&cloud.code, tree, &mut changes);
+    let live = tree.codes.get(cloud.code.as_str()).map_or(0, |registered| registered.members.len());
+    if live > 0 && changes.iter().any(takes_away) {
+        let what =
+            format!("{} has {live} live cache node(s), and what is registered of it will change", cloud.code);
+        plan.risk = Risk::Interrupts { what };
+    }
     plan.stage("Register", vec![Step::new(Target::Tree, Action::CommitZnodes { changes, summary })]);
     Ok(plan)
 }
@@ -94,9 +100,22 @@ pub fn unregister(code: &ServiceCode, tree: &ArcusTree) -> Result<Plan, Failures
     if changes.is_empty() {
         plan.hold(Target::Tree, format!("{code} is not registered"));
     } else {
+        let what = format!("service code {code} will be gone, with what is registered of its nodes");
+        plan.risk = Risk::Destroys { what, name: code.to_string() };
         plan.stage("Unregister", vec![Step::new(Target::Tree, Action::CommitZnodes { changes, summary })]);
     }
     Ok(plan)
+}
+
+/// It alters or removes what is registered of a node. Nodes that are added change the cloud's own document, too, but take
+/// nothing from anybody.
+fn takes_away(change: &ZnodeChange) -> bool {
+    match change {
+        ZnodeChange::SetData { path, .. } | ZnodeChange::Delete { path, .. } => {
+            path.starts_with(znode::CACHE_SERVER_MAPPING)
+        }
+        ZnodeChange::Create { .. } | ZnodeChange::Check { .. } => false,
+    }
 }
 
 fn refuse_missing_structure(tree: &ArcusTree, failures: &mut Vec<Failure>) {

@@ -221,3 +221,19 @@ fn an_address_that_another_code_has_by_hostname_or_bare_ip_is_refused_too() {
         );
     }
 }
+
+#[test]
+fn what_live_nodes_would_notice_has_to_be_agreed_to_and_nodes_that_are_added_have_not() {
+    let two = cloud("c", &["10.0.0.1:11211", "10.0.0.2:11211"]);
+    let mut tree = after(&register(&two, &base(), "T1").unwrap(), &base());
+    let risk = |nodes: &[&str], tree: &ArcusTree| register(&cloud("c", nodes), tree, "T2").unwrap().risk;
+    assert_eq!(risk(&["10.0.0.1:11211"], &tree), Risk::Harmless);
+    tree.codes.get_mut("c").unwrap().members = vec!["10.0.0.1:11211-cache-1".into()];
+    assert!(matches!(risk(&["10.0.0.1:11211"], &tree), Risk::Interrupts { .. }));
+    assert_eq!(risk(&["10.0.0.1:11211", "10.0.0.2:11211", "10.0.0.3:11211"], &tree), Risk::Harmless);
+    tree.mappings.get_mut("10.0.0.1:11211").unwrap().data = b"{}".to_vec();
+    assert!(matches!(risk(&["10.0.0.1:11211", "10.0.0.2:11211"], &tree), Risk::Interrupts { .. }));
+    tree.codes.get_mut("c").unwrap().members.clear();
+    let gone = unregister(&ServiceCode::new("c").unwrap(), &tree).unwrap().risk;
+    assert!(matches!(gone, Risk::Destroys { name, .. } if name == "c"));
+}

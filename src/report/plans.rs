@@ -1,104 +1,117 @@
-//! A plan as a person reads it, grouped by what it is about; the same object that would be run.
+//! A plan as a person reads it, grouped by host; the same object that would be run.
+//!
+//! Hosts that are to go through the same steps make one group, so that a plan for many fits a screen.
+
+mod shape;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
-use crate::plan::{Action, Plan, Step, Target};
+use crate::plan::{Plan, Target};
 
-/// The whole plan: what holds, what would be done, what stands in the way.
+/// So many names are listed; of more, the first, the last and their number are given.
+const LISTED: usize = 4;
+
+/// The whole plan: what would be done, what holds, what stands in the way.
 pub(super) fn render(plan: &Plan) -> String {
     let mut text = String::new();
-    let mut line = |indent: &str, words: String| {
+    let mut line = |words: String| {
         // Writing to a String cannot fail.
-        let _infallible = writeln!(text, "{indent}{words}");
+        let _infallible = writeln!(text, "{words}");
     };
-    line("", format!("{} {}", "Plan:".bold(), plan.command));
-    let holds = by_target(plan.holds.iter().map(|holding| (&holding.target, holding.fact.clone())));
-    for (target, facts) in holds {
-        line("  ", format!("{}  {target} {}", "=".dimmed(), facts.join(", ").dimmed()));
-    }
-    for (number, stage) in plan.stages.iter().enumerate() {
-        line("  ", format!("{} {}", format!("{}.", number + 1).bold(), stage.title.bold()));
-        for step in &stage.steps {
-            for words in details(step) {
-                line("     ", format!("{}  {}: {words}", "+".green(), step.target));
-            }
+    line(format!("{} {}", "Plan:".bold(), plan.command));
+    for group in groups(plan) {
+        line(format!("  {}", names(&group.places, "host").bold()));
+        for (number, title, words) in &group.steps {
+            line(format!("    {} {title}: {words}", format!("{number}.").dimmed()));
         }
     }
+    for (targets, fact) in holdings(plan) {
+        line(format!("  {}  {}", "=".dimmed(), format!("{targets}  {fact}").dimmed()));
+    }
     for problem in &plan.problems {
-        line("  ", format!("{}  {}: left out, {}", "!".red().bold(), problem.target, problem.failure));
+        line(format!("  {}  {}: left out, {}", "!".red().bold(), problem.target, problem.failure));
     }
     for note in &plan.notes {
-        line("  ", format!("{}  {note}", "note".yellow()));
+        line(format!("  {}  {note}", "note".yellow()));
     }
     if plan.is_empty() && plan.problems.is_empty() {
-        line("  ", "nothing to do".to_owned());
+        line("  nothing to do".to_owned());
     }
     text
 }
 
 /// What already holds, in one line each.
 pub(super) fn render_holdings(plan: &Plan) -> Vec<String> {
-    let holds = by_target(plan.holds.iter().map(|holding| (&holding.target, holding.fact.clone())));
-    holds.into_iter().map(|(target, facts)| format!("{target}  {}", facts.join(", "))).collect()
+    holdings(plan).into_iter().map(|(targets, fact)| format!("{targets}  {fact}")).collect()
 }
 
-fn by_target<'a>(facts: impl Iterator<Item = (&'a Target, String)>) -> BTreeMap<&'a Target, Vec<String>> {
-    let mut grouped: BTreeMap<&Target, Vec<String>> = BTreeMap::new();
-    for (target, fact) in facts {
-        grouped.entry(target).or_default().push(fact);
+/// Places that are to go through the same steps: number and title of the stage, and what is done in it.
+struct Group {
+    places: Vec<String>,
+    steps: Vec<(usize, &'static str, String)>,
+}
+
+/// In the order in which the places first occur.
+fn groups(plan: &Plan) -> Vec<Group> {
+    let mut places: Vec<Group> = Vec::new();
+    for (number, stage) in plan.stages.iter().enumerate() {
+        for step in &stage.steps {
+            let place = step.target.host().map_or_else(|| step.target.to_string(), |host| host.to_string());
+            let steps = shape::of(step).into_iter().map(|words| (number + 1, stage.title, words));
+            match places.iter_mut().find(|group| group.places[0] == place) {
+                Some(group) => group.steps.extend(steps),
+                None => places.push(Group { places: vec![place], steps: steps.collect() }),
+            }
+        }
     }
-    grouped
+    let mut groups: Vec<Group> = Vec::new();
+    for place in places {
+        match groups.iter_mut().find(|group| group.steps == place.steps) {
+            Some(group) => group.places.extend(place.places),
+            None => groups.push(place),
+        }
+    }
+    groups
 }
 
-fn details(step: &Step) -> Vec<String> {
-    match &step.action {
-        Action::StartNodes { nodes, .. } => nodes.iter().map(ToString::to_string).collect(),
-        Action::CommitZnodes { summary, .. } => summary.clone(),
-        action => vec![action.to_string()],
+/// The facts of each target; those that many share are told once.
+fn holdings(plan: &Plan) -> Vec<(String, String)> {
+    let mut by_target: BTreeMap<&Target, Vec<&str>> = BTreeMap::new();
+    for holding in &plan.holds {
+        by_target.entry(&holding.target).or_default().push(&holding.fact);
+    }
+    let mut by_fact: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    for (target, facts) in by_target {
+        let (target, facts) = (target.to_string(), facts.join(", "));
+        let shared = shape::without_pid(&facts);
+        match by_fact.iter_mut().find(|(fact, _)| *fact == shared) {
+            Some((_, holders)) => holders.push((target, facts)),
+            None => by_fact.push((shared, vec![(target, facts)])),
+        }
+    }
+    let mut told = Vec::new();
+    for (shared, holders) in by_fact {
+        if holders.len() <= LISTED {
+            told.extend(holders);
+        } else {
+            let targets: Vec<String> = holders.into_iter().map(|(target, _)| target).collect();
+            told.push((names(&targets, "target"), shared));
+        }
+    }
+    told
+}
+
+/// `a, b, c`, or `a … z (16 hosts)`.
+fn names(all: &[String], of: &str) -> String {
+    match all {
+        [first, .., last] if all.len() > LISTED => format!("{first} … {last} ({} {of}s)", all.len()),
+        _ => all.join(", "),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::Failure;
-    use crate::model::{Compression, HostName};
-    use crate::plan::{Gate, Holding, Problem, Stage};
-
-    #[test]
-    fn a_plan_shows_what_holds_what_comes_and_what_is_left_out() {
-        let host = |name: &str| Target::Host(HostName::new(name));
-        let release = "12ab34cd56ef".parse().unwrap();
-        let plan = Plan {
-            stages: vec![Stage {
-                title: "Stage",
-                gate: Gate::OwnTarget,
-                steps: vec![Step {
-                    target: host("b"),
-                    action: Action::StageRelease {
-                        release,
-                        bytes: 9_400_000,
-                        compression: Compression::Gzip,
-                        partial: 0,
-                    },
-                }],
-            }],
-            holds: vec![Holding { target: host("a"), fact: "has release 12ab34cd56ef in use".into() }],
-            problems: vec![Problem {
-                target: host("c"),
-                failure: Failure::unreachable("c: cannot connect with ssh"),
-            }],
-            ..Plan::new("deploy")
-        };
-        insta::assert_snapshot!(anstream::adapter::strip_str(&render(&plan)).to_string(), @r"
-        Plan: deploy
-          =  a has release 12ab34cd56ef in use
-          1. Stage
-             +  b: send and unpack release 12ab34cd56ef (9.4 MB)
-          !  c: left out, c: cannot connect with ssh
-        ");
-    }
-}
+#[path = "plans_tests.rs"]
+mod tests;

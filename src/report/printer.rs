@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::{failures, plans, tables};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Event, Outcome};
-use crate::plan::Plan;
+use crate::plan::{Plan, Risk};
 
 /// Says things to whoever runs the program, or keeps quiet as told.
 #[derive(Clone, Copy, Debug)]
@@ -56,9 +56,12 @@ impl Printer {
         }
     }
 
-    /// The plan that a question is about.
-    pub fn plan(self, plan: &Plan) {
-        self.notice(plans::render(plan).trim_end());
+    /// The plan that is about to be carried out; `asked` when a question about it follows, which nobody could answer
+    /// without having seen it.
+    pub fn plan(self, plan: &Plan, asked: bool) {
+        if asked || !self.quiet {
+            error_line(plans::render(plan).trim_end());
+        }
     }
 
     /// Prints events until the run is over.
@@ -66,25 +69,41 @@ impl Printer {
         Progress::new(self).follow(events).await;
     }
 
-    /// Asks for `name` to be typed before something is destroyed.
+    /// Asks in proportion to the risk: nothing, a yes, or a name to be typed.
     ///
     /// # Errors
-    /// When it is not typed, or there is nobody to ask.
-    pub async fn confirm_by_name(self, name: &str, instead: &str) -> Result<(), Failures> {
-        if !std::io::stdin().is_terminal() {
+    /// When the answer is no, or there is nobody to ask.
+    pub async fn confirm(self, risk: &Risk) -> Result<(), Failures> {
+        let (what, question, wanted) = match risk {
+            Risk::Harmless => return Ok(()),
+            Risk::Interrupts { what } => (what, "Go on? [y/N]".to_owned(), None),
+            Risk::Destroys { what, name } => {
+                (what, format!("Type {} to go on:", name.bold()), Some(name.as_str()))
+            }
+        };
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return Err(Failure::refused("this must be confirmed, and there is no terminal to ask at")
-                .hint(format!("add {instead} to confirm it"))
+                .cause(what)
+                .hint("run it at a terminal, or add --yes to confirm it; nothing was changed")
                 .into());
         }
-        self.notice(&format!("Type {} to go on:", name.bold()));
+        let _reader_gone = write!(anstream::stderr().lock(), "{what}.\n{question} ");
         // Reading blocks its thread; the program must go on hearing Ctrl-C.
         let typing = tokio::task::spawn_blocking(|| {
             let mut typed = String::new();
             std::io::stdin().lock().read_line(&mut typed).map(|_| typed)
         });
-        if let Ok(Ok(typed)) = typing.await
-            && typed.trim() == name
-        {
+        let answer = typing.await.ok().and_then(Result::ok).unwrap_or_default();
+        if answer.is_empty() {
+            // The end of the input left the cursor behind the question.
+            error_line("");
+        }
+        let answer = answer.trim();
+        let agreed = match wanted {
+            Some(name) => answer == name,
+            None => ["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)),
+        };
+        if agreed {
             return Ok(());
         }
         Err(Failure::new(FailureKind::Interrupted, "not confirmed").hint("nothing was changed").into())

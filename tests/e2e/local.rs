@@ -46,7 +46,7 @@ fn root_sets_up_a_cloud_without_ssh() {
         as_user(&site, "root", "cd kit && arcusctl quicksetup local.json --package arcus.tar.gz").success();
     again.says("127.0.0.1:11211  runs already");
 
-    as_user(&site, "root", "arcusctl memcached stop local-cloud && arcusctl zookeeper stop").success();
+    as_user(&site, "root", "arcusctl --yes memcached stop local-cloud && arcusctl --yes zookeeper stop").success();
     assert_eq!(site.servers(0), "");
 }
 
@@ -74,11 +74,11 @@ fn somebody_without_rights_sets_up_a_cloud_below_their_home() {
     assert_eq!(owners.split_whitespace().collect::<Vec<_>>(), ["3", "keeper"]);
     site.sh(0, "[ ! -e /opt/arcus ] && [ -x /home/keeper/arcus/bin/memcached ]");
 
-    as_user(&site, "keeper", "arcusctl memcached stop local-cloud 127.0.0.1:11211").success();
+    as_user(&site, "keeper", "arcusctl --yes memcached stop local-cloud 127.0.0.1:11211").success();
     let listed = as_user(&site, "keeper", "arcusctl memcached list local-cloud").success();
     assert!(listed.stdout.contains("SOME_DOWN"), "{}", listed.stdout);
     as_user(&site, "keeper", "arcusctl memcached start local-cloud").success();
-    as_user(&site, "keeper", "arcusctl memcached stop local-cloud && arcusctl zookeeper stop").success();
+    as_user(&site, "keeper", "arcusctl --yes memcached stop local-cloud && arcusctl --yes zookeeper stop").success();
     assert_eq!(site.servers(0), "");
 }
 
@@ -87,7 +87,7 @@ fn limits_that_are_too_low_are_explained() {
     let site = machine_of_a_keeper();
     site.sh(0, "sed -i 's/\"100\"/\"1000\"/' /home/keeper/local.json");
     as_user(&site, "keeper", "arcusctl quicksetup local.json").success();
-    as_user(&site, "keeper", "arcusctl memcached stop local-cloud").success();
+    as_user(&site, "keeper", "arcusctl --yes memcached stop local-cloud").success();
 
     let files = as_user(&site, "keeper", "ulimit -n 500 && arcusctl memcached start local-cloud").exits(1);
     files.says("exit status 71").says("failed to set rlimit for open files");

@@ -87,8 +87,11 @@ impl Site {
         command
     }
 
+    /// Runs the program to its end, with `--yes`: there is no terminal to ask at.
     pub(crate) fn run<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run {
-        Run::of(self.command().args(args))
+        let args: Vec<&str> = args.into_iter().collect();
+        let yes = (!args.contains(&"--yes")).then_some("--yes");
+        Run::of(self.command().args(yes).args(args))
     }
 
     /// Starts the program and leaves it running.

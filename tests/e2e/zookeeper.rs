@@ -127,7 +127,7 @@ fn several_members_live_on_the_machine_where_the_program_runs() {
     let ensemble = "127.0.0.1:2181,127.0.0.1:2182,127.0.0.1:2183";
     let local = |args: &[&str]| {
         let mut command = site.lab.on(site.host(0), "/usr/local/bin/arcusctl");
-        Run::of(command.env("ARCUSCTL_ZOOKEEPER", ensemble).args(args))
+        Run::of(command.env("ARCUSCTL_ZOOKEEPER", ensemble).arg("--yes").args(args))
     };
     // Served without ssh: root of this host has no key for it.
     let first = local(&["zookeeper", "init"]).success();

@@ -7,10 +7,12 @@ fn what_is_stopped_is_gone_when_the_command_returns() {
     let (site, _) = Site::with_cloud(1);
     let pids = [site.pid(0, 11211), site.pid(0, 11212)];
     let run = site.run(["memcached", "stop", "cloud", "--dry-run"]).success();
-    assert!(
-        run.stdout.contains(&format!("stop {} (pid {})", site.node(0, 11211), pids[0])),
-        "{}",
-        run.stdout
+    assert!(run.stdout.contains("stop cache nodes 11211, 11212\n"), "{}", run.stdout);
+    let plan = site.run(["memcached", "stop", "cloud", "--dry-run", "--output", "json"]).success().json();
+    let first = &plan["plan"]["stages"][0]["steps"][0]["action"]["nodes"][0];
+    assert_eq!(
+        (&first["addr"], first["process"]["pid"].to_string()),
+        (&site.node(0, 11211).into(), pids[0].clone())
     );
     assert_eq!(site.members("cloud").len(), 2);
 

@@ -31,36 +31,6 @@ fn a_cloud_with_connected_clients_is_refused() {
 }
 
 #[test]
-fn with_no_terminal_to_ask_at_it_is_refused_unless_confirmed_beforehand() {
-    let site = Site::with_ensemble(1);
-    site.run(["memcached", "register", path(&site.cloud("cloud", 11211, 1))]).success();
-    let before = site.znodes("/arcus");
-    let refused = site.run(["memcached", "unregister", "cloud"]).exits(5);
-    refused.says("no terminal to ask at").says("--yes");
-    site.run(["memcached", "unregister", "cloud", "--dry-run"]).success();
-    assert_eq!(site.znodes("/arcus"), before);
-    site.run(["memcached", "unregister", "cloud", "--yes"]).success();
-    assert_eq!(site.znodes("/arcus").into_keys().collect::<Vec<_>>(), BASE);
-}
-
-#[test]
-fn at_a_terminal_the_service_code_has_to_be_typed() {
-    let site = Site::with_ensemble(1);
-    site.run(["memcached", "register", path(&site.cloud("cloud", 11211, 1))]).success();
-    let before = site.znodes("/arcus");
-    for wrong in ["y\n", "yes\n", "\n", "clou\n"] {
-        let run = site.at_terminal(["memcached", "unregister", "cloud"], wrong);
-        assert_ne!(run.code, 0, "{wrong:?} was taken for a confirmation: {}", run.stdout);
-        assert!(run.stdout.contains("nothing was changed"), "{}", run.stdout);
-    }
-    assert_eq!(site.znodes("/arcus"), before);
-
-    let run = site.at_terminal(["memcached", "unregister", "cloud"], "cloud\n").success();
-    assert!(run.stdout.contains(&format!("remove node {}", site.node(0, 11211))), "{}", run.stdout);
-    assert_eq!(site.znodes("/arcus").into_keys().collect::<Vec<_>>(), BASE);
-}
-
-#[test]
 fn a_second_service_code_on_the_same_hosts_stays() {
     let (site, _) = Site::with_cloud(1);
     let other = site.cloud_on_ports("other", &[12000]);
