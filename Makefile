@@ -4,6 +4,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+PROGRAM ?= $(TARGET_DIR)/release/arcusctl
+SHARE = $(DESTDIR)$(PREFIX)/share
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-local demo-shell demo-down test lint bench install clean
@@ -33,9 +35,14 @@ lint: ## formatting and clippy, warnings denied
 bench: ## the benchmarks, side by side with what they compare to
 	@scripts/bench.sh
 
-install: ## the optimised program to $(PREFIX)/bin, below DESTDIR if set
+install: ## the optimised program, completions and manual pages below $(PREFIX), below DESTDIR if set
 	$(CARGO) build --release --locked --package arcusctl
-	install -D -m 755 $(TARGET_DIR)/release/arcusctl $(DESTDIR)$(PREFIX)/bin/arcusctl
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/arcusctl
+	install -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	$(PROGRAM) completions bash >$(SHARE)/bash-completion/completions/arcusctl
+	$(PROGRAM) completions zsh >$(SHARE)/zsh/site-functions/_arcusctl
+	$(PROGRAM) completions fish >$(SHARE)/fish/vendor_completions.d/arcusctl.fish
+	$(PROGRAM) --quiet man $(SHARE)/man/man1 >/dev/null
 
 clean: ## remove what was built
 	$(CARGO) clean

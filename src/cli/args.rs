@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCandidates;
 
+use super::complete;
+use super::offline::Offline;
 use crate::model::{EnsembleMember, NodeAddr, ServiceCode};
 
 /// Deploys and operates Arcus cache clouds: SSH hosts, the ZooKeeper ensemble, the cache nodes.
@@ -108,11 +111,13 @@ pub enum Command {
     /// Time an answer from every member, host and cache node of a cloud
     Ping {
         /// The service code
-        #[arg(value_name = "CODE")]
+        #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
         code: ServiceCode,
     },
     /// Deploy, set up ZooKeeper, register, start and list, in order; goes on from where things stand
     Quicksetup(Deploy),
+    #[command(flatten)]
+    Offline(Offline),
 }
 
 #[derive(Args, Debug)]
@@ -156,7 +161,7 @@ pub enum ZooKeeper {
 #[derive(Args, Clone, Debug)]
 pub struct MemberSelection {
     /// Only this member; may be repeated [default: all]
-    #[arg(long = "member", value_name = "HOST:PORT")]
+    #[arg(long = "member", value_name = "HOST:PORT", add = ArgValueCandidates::new(complete::members))]
     pub members: Vec<EnsembleMember>,
 }
 
@@ -181,7 +186,7 @@ pub enum Memcached {
     /// Take a cloud out of ZooKeeper; its nodes must be stopped
     Unregister {
         /// The service code
-        #[arg(value_name = "CODE")]
+        #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
         code: ServiceCode,
         #[command(flatten)]
         change: Change,
@@ -199,7 +204,7 @@ pub enum Memcached {
     /// Show a cloud and its nodes; without a code, all clouds
     List {
         /// The service code
-        #[arg(value_name = "CODE")]
+        #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
         code: Option<ServiceCode>,
     },
     /// Show all clouds
@@ -209,10 +214,10 @@ pub enum Memcached {
 #[derive(Args, Debug)]
 pub struct Nodes {
     /// The service code
-    #[arg(value_name = "CODE")]
+    #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
     pub code: ServiceCode,
     /// Only these nodes [default: all]
-    #[arg(value_name = "IP:PORT")]
+    #[arg(value_name = "IP:PORT", add = ArgValueCandidates::new(complete::nodes))]
     pub nodes: Vec<NodeAddr>,
     #[command(flatten)]
     pub change: Change,

@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use super::args::{Change, Color, Global};
+use super::args::{Change, Global};
 use crate::config::{DEFAULT_ENSEMBLE, Settings, SettingsLookup, resolve_ensemble};
 use crate::error::{Failure, Failures};
 use crate::exec::{Events, Operator, Stop, run};
@@ -52,7 +51,7 @@ impl From<Plan> for Work {
 
 impl Context {
     pub(super) fn new(global: &Global, printer: Printer) -> Result<Self, Failures> {
-        let mut settings = load_settings(global)?;
+        let mut settings = load_settings(global.settings.clone())?;
         if let Some(concurrency) = global.concurrency {
             settings.concurrency = usize::from(concurrency);
         }
@@ -159,10 +158,11 @@ impl Context {
     }
 }
 
-fn load_settings(global: &Global) -> Result<Settings, Failures> {
+/// The settings that hold here; `explicit` is the file named on the command line.
+pub(super) fn load_settings(explicit: Option<PathBuf>) -> Result<Settings, Failures> {
     let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     Settings::load(&SettingsLookup {
-        explicit: global.settings.clone(),
+        explicit,
         env: path("ARCUSCTL_SETTINGS"),
         home: path("HOME"),
         xdg_config_home: path("XDG_CONFIG_HOME"),
@@ -195,22 +195,4 @@ async fn watch_signals(stop: Stop, acting: Arc<AtomicBool>, printer: Printer) {
             stop.gently.cancel();
         }
     }
-}
-
-pub(super) fn start_logging(global: &Global) {
-    match global.color {
-        Color::Auto => {}
-        Color::Always => anstream::ColorChoice::Always.write_global(),
-        Color::Never => anstream::ColorChoice::Never.write_global(),
-    }
-    let level = match global.verbose {
-        0 => "off",
-        1 => "arcusctl=debug",
-        _ => "arcusctl=trace,openssh=debug,zookeeper_client=debug",
-    };
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(level))
-        .with_writer(std::io::stderr)
-        .with_ansi(global.color == Color::Always)
-        .init();
 }

@@ -3,9 +3,13 @@
 //! Boundary: wires the rooms together and decides nothing that a plan could decide.
 
 pub mod args;
+pub mod complete;
 mod context;
 mod deploy;
+mod logging;
+mod man;
 mod memcached;
+pub mod offline;
 mod ping;
 mod quicksetup;
 mod releases;
@@ -24,6 +28,9 @@ use context::Context;
 
 /// Parses the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
+    if complete::answer() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -34,7 +41,7 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    context::start_logging(&cli.global);
+    logging::start_logging(&cli.global);
     let printer = Printer::new(cli.global.output == Output::Json, cli.global.quiet);
     let document = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
@@ -54,6 +61,10 @@ pub fn main() -> ExitCode {
 
 async fn run(cli: Cli, printer: Printer) -> Document {
     let command = name(&cli.command);
+    if let Command::Offline(offline) = &cli.command {
+        let outcome = offline::run(offline);
+        return outcome.unwrap_or_else(|failures| Document::of_failures(command, &failures));
+    }
     let context = match Context::new(&cli.global, printer) {
         Ok(context) => context,
         Err(failures) => return Document::of_failures(command, &failures),
@@ -76,6 +87,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Document, Failu
         Command::Memcached(command) => memcached::run(context, command).await,
         Command::Ping { code } => ping::ping(context, &code).await,
         Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
+        Command::Offline(command) => offline::run(&command),
     }
 }
 
@@ -97,5 +109,6 @@ fn name(command: &Command) -> &'static str {
         Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
         Command::Ping { .. } => "ping",
         Command::Quicksetup(_) => "quicksetup",
+        Command::Offline(command) => command.name(),
     }
 }

@@ -6,6 +6,8 @@
 mod values;
 
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,9 @@ use super::file::read_text;
 use super::json::{self, get, index_path, key_path};
 use crate::error::Failures;
 use crate::model::{Cloud, NodeAddr, NodeOptions, NodeSpec, ServiceCode};
+
+/// The form of the document as a JSON Schema, for editors and other programs.
+pub const CLOUD_SCHEMA: &str = include_str!("../../conf/cloud.schema.json");
 
 /// What every node must have from somewhere, its own `config` or the global one.
 const NODE_NUMBERS: [&Number; 3] = [&MEMLIMIT, &CONNECTIONS, &THREADS];

@@ -10,7 +10,7 @@ mod file;
 mod json;
 pub mod settings;
 
-pub use cloud::{load_cloud, parse_cloud, parse_registered};
+pub use cloud::{CLOUD_SCHEMA, load_cloud, parse_cloud, parse_registered};
 pub use ensemble::{DEFAULT_ENSEMBLE, resolve_ensemble};
 pub use fault::Fault;
 pub use settings::{Settings, SettingsLookup, parse_settings};

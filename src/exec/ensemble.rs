@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use tokio::time::MissedTickBehavior;
 
-use super::{Events, Operator, Outcome, StepResult};
+use super::{Events, Operator, Outcome, StepResult, member_words};
 use crate::error::Failure;
 use crate::model::{EnsembleMember, ZnodeChange, znode};
 use crate::plan::{EnsembleWish, MemberLayout, Target, create_structure};
@@ -51,10 +51,10 @@ impl Operator {
         let said =
             last_lines(&output.stderr, 1).pop().unwrap_or_else(|| format!("exit status {}", output.status));
         let log = self.member_log(&layout.member, &layout.log_dir).await;
-        Err(Failure::failed(format!("{}: could not start ZooKeeper", layout.member))
+        let failure = Failure::failed(format!("{}: could not start ZooKeeper", layout.member))
             .cause(format!("zkServer.sh says: {said}"))
-            .hint("the server's own last words are below; mend the cause and run the command again")
-            .log(log))
+            .log(log);
+        Err(member_words::explain(failure))
     }
 
     pub(super) async fn stop_member(&self, layout: &MemberLayout) -> Result<String, Failure> {
@@ -185,9 +185,10 @@ impl Operator {
             {
                 continue;
             }
-            let failure = Failure::failed(format!("{}: its ZooKeeper process has ended", place.member))
-                .hint("its own last words are below; mend the cause and run the command again")
-                .log(self.member_log(&place.member, &wish.dirs(&place.member).log).await);
+            let failure = member_words::explain(
+                Failure::failed(format!("{}: its ZooKeeper process has ended", place.member))
+                    .log(self.member_log(&place.member, &wish.dirs(&place.member).log).await),
+            );
             open.retain(|member| *member != place.member);
             results.push(StepResult::since(start, Target::Member(place.member), Outcome::Failed { failure }));
         }

@@ -6,6 +6,7 @@
 mod deploy;
 mod ensemble;
 mod exit_status;
+mod member_words;
 mod nodes;
 mod operator;
 

@@ -248,9 +248,8 @@ impl Operator {
     }
 
     async fn exited(&self, host: &HostName, addr: NodeAddr, status: i32, pid: Option<u32>) -> Failure {
-        let failure =
-            exit_status::explain(Failure::failed(format!("{addr}: ended before it joined")), status);
-        failure.log(self.node_log(host, addr.port, pid).await)
+        let log = self.node_log(host, addr.port, pid).await;
+        exit_status::explain(Failure::failed(format!("{addr}: ended before it joined")).log(log), status)
     }
 
     async fn not_joined(&self, host: &HostName, addr: NodeAddr, pid: Option<u32>) -> Failure {

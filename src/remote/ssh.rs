@@ -30,6 +30,8 @@ const CHANNEL_LIMIT: Duration = Duration::from_secs(30);
 /// `sun_path` takes 108 bytes; ssh and the session's own directory add to what we choose.
 const LONGEST_CONTROL_DIRECTORY: usize = 50;
 
+const SILENT: &str = "the host accepts connections but its sshd does not answer; see whether it hangs";
+
 /// What to do about a host whose key is not in `known_hosts`. A changed key is always an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostKeys {
@@ -92,7 +94,7 @@ impl SshConnector {
                     "{host}: ssh got no answer within {} s",
                     limit.as_secs()
                 ))
-                .hint("the host accepts connections but its sshd does not answer; see whether it hangs"));
+                .hint(SILENT));
             }
         };
         Ok(Arc::new(SshHost {
@@ -241,6 +243,10 @@ fn explain_words(host: &HostName, words: &str) -> Failure {
     }
     if last.contains("closed by") || last.contains("kex_exchange_identification") {
         return failure.hint("its sshd drops connections: too many at once (MaxStartups), or it is shutting down; lower --concurrency");
+    }
+    // ssh says so of a connection that stands and on which no greeting comes.
+    if last.starts_with("Connection to ") && last.ends_with("timed out") {
+        return failure.hint(SILENT);
     }
     failure.hint(
         "see whether the host is up and its sshd listens; the port can be set in ~/.ssh/config or [ssh] port",

@@ -1,6 +1,7 @@
 //! The one document a command comes to: printed whole as JSON, or told to a person.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -52,6 +53,25 @@ pub enum Data {
     Clouds(Vec<CloudReport>),
     Answers(Vec<PingAnswer>),
     Hosts(Vec<HostReleases>),
+    /// What is printed as it is.
+    Text(String),
+    Files(WrittenFiles),
+}
+
+/// What a command wrote on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WrittenFiles {
+    pub written: Vec<PathBuf>,
+    /// What to type next, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<NextStep>,
+}
+
+/// One command to go on with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NextStep {
+    pub run: String,
+    pub does: &'static str,
 }
 
 /// The releases of one host.
@@ -186,6 +206,16 @@ impl Document {
         let failures = failed.chain(unasked).collect();
         let success = answers.iter().any(|answer| answer.failure.is_none());
         Self { failures, data: Some(Data::Answers(answers)), ..Self::new("ping") }.settle(success)
+    }
+
+    /// A text that was asked for.
+    pub fn of_text(command: &'static str, text: String) -> Self {
+        Self { data: Some(Data::Text(text)), ..Self::new(command) }.settle(true)
+    }
+
+    /// Files that were written, and what to do with them.
+    pub fn of_files(command: &'static str, written: Vec<PathBuf>, next: Vec<NextStep>) -> Self {
+        Self { data: Some(Data::Files(WrittenFiles { written, next })), ..Self::new(command) }.settle(true)
     }
 
     /// A command made of others.

@@ -11,7 +11,7 @@ mod printer;
 mod progress;
 mod tables;
 
-pub use document::{Data, Document, HostReleases, MemberReport, VERSION};
+pub use document::{Data, Document, HostReleases, MemberReport, NextStep, VERSION, WrittenFiles};
 pub use exit_code::{exit_code_of, exit_codes};
 pub use ping::PingAnswer;
 pub use printer::Printer;

@@ -8,7 +8,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 use owo_colors::OwoColorize as _;
 
 use super::PingAnswer;
-use super::document::{Data, HostReleases, MemberReport};
+use super::document::{Data, HostReleases, MemberReport, NextStep, WrittenFiles};
 use crate::inspect::{CloudReport, CloudStatus, NodeLabel};
 use crate::model::human_bytes;
 use crate::plan::Target;
@@ -20,6 +20,8 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Clouds(clouds) => render_clouds(clouds, nodes_too),
         Data::Answers(answers) => render_answers(answers),
         Data::Hosts(hosts) => render_releases(hosts),
+        Data::Text(text) => text.clone(),
+        Data::Files(files) => render_files(files),
     }
 }
 
@@ -149,6 +151,22 @@ fn render_releases(hosts: &[HostReleases]) -> String {
             "note".yellow(),
             outdated.join("\n  ")
         );
+    }
+    text
+}
+
+fn render_files(files: &WrittenFiles) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    for file in &files.written {
+        let _infallible = writeln!(text, "wrote {}", file.display());
+    }
+    if !files.next.is_empty() {
+        let _infallible = writeln!(text, "\n{}", "Next".bold());
+        let widest = files.next.iter().map(|step| step.run.len()).max().unwrap_or_default();
+        for NextStep { run, does } in &files.next {
+            let _infallible = writeln!(text, "  {run:widest$}  {does}");
+        }
     }
     text
 }

@@ -11,6 +11,8 @@ const LOCAL: &str = include_str!("../../../conf/local.json");
 
 /// Every fault of `text`, one a line, hints indented below.
 fn faults(text: &str) -> String {
+    // Whatever is tried here is tried on the schema as well.
+    schema_tests::assert_same_verdict(text);
     let mut out = String::new();
     for fault in parse_cloud(text).unwrap_err() {
         writeln!(out, "{fault}").unwrap();

@@ -1,0 +1,49 @@
+//! The commands that need no settings, no host and no ZooKeeper.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::complete::{self, Shell};
+use super::man;
+use crate::config::CLOUD_SCHEMA;
+use crate::error::{Failure, Failures};
+use crate::report::Document;
+
+#[derive(Debug, Subcommand)]
+pub enum Offline {
+    /// Print the JSON Schema of the cloud JSON
+    Schema,
+    /// Print what a shell needs to complete commands, live service codes and node names
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Write the manual pages: arcusctl.1, and one for each command
+    Man {
+        /// Where to; made if it is not there
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+}
+
+impl Offline {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Schema => "schema",
+            Self::Completions { .. } => "completions",
+            Self::Man { .. } => "man",
+        }
+    }
+}
+
+pub(super) fn run(command: &Offline) -> Result<Document, Failures> {
+    match command {
+        Offline::Schema => Ok(Document::of_text("schema", CLOUD_SCHEMA.to_owned())),
+        Offline::Completions { shell } => complete::script(*shell)
+            .map(|text| Document::of_text("completions", text))
+            .map_err(|error| Failure::failed("cannot write the completions").cause(error).into()),
+        Offline::Man { directory } => man::write(directory),
+    }
+}
