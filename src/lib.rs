@@ -12,4 +12,5 @@ pub mod package;
 pub mod plan;
 pub mod remote;
 pub mod report;
+pub mod ring;
 pub mod zk;

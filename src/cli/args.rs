@@ -108,6 +108,8 @@ pub enum Command {
     /// The cache clouds: register, start, stop, list
     #[command(subcommand)]
     Memcached(Memcached),
+    /// Tell which cache node has a key
+    Locate(Locate),
     /// Time an answer from every member, host and cache node of a cloud
     Ping {
         /// The service code
@@ -212,6 +214,19 @@ pub enum Memcached {
 }
 
 #[derive(Args, Debug)]
+pub struct Locate {
+    /// The service code
+    #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
+    pub code: ServiceCode,
+    /// The keys
+    #[arg(value_name = "KEY", required = true, value_parser = key)]
+    pub keys: Vec<String>,
+    /// Where keys will be once every registered node is live, or every node of this cloud JSON [default: where they are]
+    #[arg(long, value_name = "CONF", num_args = 0..=1, require_equals = true)]
+    pub config: Option<Option<PathBuf>>,
+}
+
+#[derive(Args, Debug)]
 pub struct Nodes {
     /// The service code
     #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
@@ -221,6 +236,16 @@ pub struct Nodes {
     pub nodes: Vec<NodeAddr>,
     #[command(flatten)]
     pub change: Change,
+}
+
+/// What the ASCII protocol takes for a key: no blanks, no control characters, 4000 bytes at most.
+fn key(text: &str) -> Result<String, String> {
+    if (1..=4000).contains(&text.len())
+        && !text.chars().any(|character| character == ' ' || character.is_control())
+    {
+        return Ok(text.to_owned());
+    }
+    Err("a key has 1 to 4000 bytes, none of them a blank or a control character".to_owned())
 }
 
 /// A release's name is shown in tables and kept in a file of one line.

@@ -6,6 +6,7 @@ pub mod args;
 pub mod complete;
 mod context;
 mod deploy;
+mod locate;
 mod logging;
 mod man;
 mod memcached;
@@ -85,6 +86,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Document, Failu
         Command::Releases { conf } => releases::releases(context, &conf).await,
         Command::Zookeeper(command) => zookeeper::run(context, command).await,
         Command::Memcached(command) => memcached::run(context, command).await,
+        Command::Locate(args) => locate::locate(context, &args).await,
         Command::Ping { code } => ping::ping(context, &code).await,
         Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
         Command::Offline(command) => offline::run(&command),
@@ -107,6 +109,7 @@ fn name(command: &Command) -> &'static str {
         Command::Memcached(Memcached::Start(_)) => "memcached start",
         Command::Memcached(Memcached::Stop { .. }) => "memcached stop",
         Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
+        Command::Locate(_) => "locate",
         Command::Ping { .. } => "ping",
         Command::Quicksetup(_) => "quicksetup",
         Command::Offline(command) => command.name(),

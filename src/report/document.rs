@@ -11,7 +11,7 @@ use super::exit_code::exit_code;
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
-use crate::model::{EnsembleMember, HostName, ReleaseId};
+use crate::model::{EnsembleMember, HostName, NodeAddr, ReleaseId};
 use crate::plan::Plan;
 use crate::zk::{MemberState, Mode};
 
@@ -53,6 +53,7 @@ pub enum Data {
     Clouds(Vec<CloudReport>),
     Answers(Vec<PingAnswer>),
     Hosts(Vec<HostReleases>),
+    Keys(KeyReport),
     /// What is printed as it is.
     Text(String),
     Files(WrittenFiles),
@@ -72,6 +73,31 @@ pub struct WrittenFiles {
 pub struct NextStep {
     pub run: String,
     pub does: &'static str,
+}
+
+/// Where keys are, and what part of all keys each node has.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyReport {
+    pub keys: Vec<KeyOwner>,
+    pub nodes: Vec<NodeShare>,
+}
+
+/// The node that has a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyOwner {
+    pub key: String,
+    pub node: NodeAddr,
+}
+
+/// A node on the ring.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NodeShare {
+    pub node: NodeAddr,
+    /// From 0 to 1.
+    pub share: f64,
+    /// It is a member now.
+    pub live: bool,
 }
 
 /// The releases of one host.
@@ -216,6 +242,11 @@ impl Document {
     /// Files that were written, and what to do with them.
     pub fn of_files(command: &'static str, written: Vec<PathBuf>, next: Vec<NextStep>) -> Self {
         Self { data: Some(Data::Files(WrittenFiles { written, next })), ..Self::new(command) }.settle(true)
+    }
+
+    /// Where keys are.
+    pub fn of_keys(report: KeyReport) -> Self {
+        Self { data: Some(Data::Keys(report)), ..Self::new("locate") }.settle(true)
     }
 
     /// A command made of others.

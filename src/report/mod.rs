@@ -11,7 +11,10 @@ mod printer;
 mod progress;
 mod tables;
 
-pub use document::{Data, Document, HostReleases, MemberReport, NextStep, VERSION, WrittenFiles};
+pub use document::{
+    Data, Document, HostReleases, KeyOwner, KeyReport, MemberReport, NextStep, NodeShare, VERSION,
+    WrittenFiles,
+};
 pub use exit_code::{exit_code_of, exit_codes};
 pub use ping::PingAnswer;
 pub use printer::Printer;

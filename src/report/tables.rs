@@ -8,7 +8,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 use owo_colors::OwoColorize as _;
 
 use super::PingAnswer;
-use super::document::{Data, HostReleases, MemberReport, NextStep, WrittenFiles};
+use super::document::{Data, HostReleases, KeyReport, MemberReport, NextStep, WrittenFiles};
 use crate::inspect::{CloudReport, CloudStatus, NodeLabel};
 use crate::model::human_bytes;
 use crate::plan::Target;
@@ -20,6 +20,7 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Clouds(clouds) => render_clouds(clouds, nodes_too),
         Data::Answers(answers) => render_answers(answers),
         Data::Hosts(hosts) => render_releases(hosts),
+        Data::Keys(report) => render_keys(report),
         Data::Text(text) => text.clone(),
         Data::Files(files) => render_files(files),
     }
@@ -169,6 +170,20 @@ fn render_files(files: &WrittenFiles) -> String {
         }
     }
     text
+}
+
+fn render_keys(report: &KeyReport) -> String {
+    let mut keys = table(&["key", "node", "share of all keys", ""]);
+    for owner in &report.keys {
+        let seen = report.nodes.iter().find(|seen| seen.node == owner.node);
+        keys.add_row(vec![
+            Cell::new(&owner.key),
+            Cell::new(owner.node),
+            number(seen.map_or_else(String::new, |seen| format!("{:.1} %", seen.share * 100.0))),
+            Cell::new(if seen.is_some_and(|seen| seen.live) { "" } else { "offline" }),
+        ]);
+    }
+    finish(&keys)
 }
 
 fn timestamp(seconds: u64) -> String {

@@ -46,7 +46,8 @@ fn root_sets_up_a_cloud_without_ssh() {
         as_user(&site, "root", "cd kit && arcusctl quicksetup local.json --package arcus.tar.gz").success();
     again.says("127.0.0.1:11211  runs already");
 
-    as_user(&site, "root", "arcusctl --yes memcached stop local-cloud && arcusctl --yes zookeeper stop").success();
+    as_user(&site, "root", "arcusctl --yes memcached stop local-cloud && arcusctl --yes zookeeper stop")
+        .success();
     assert_eq!(site.servers(0), "");
 }
 
@@ -78,7 +79,8 @@ fn somebody_without_rights_sets_up_a_cloud_below_their_home() {
     let listed = as_user(&site, "keeper", "arcusctl memcached list local-cloud").success();
     assert!(listed.stdout.contains("SOME_DOWN"), "{}", listed.stdout);
     as_user(&site, "keeper", "arcusctl memcached start local-cloud").success();
-    as_user(&site, "keeper", "arcusctl --yes memcached stop local-cloud && arcusctl --yes zookeeper stop").success();
+    as_user(&site, "keeper", "arcusctl --yes memcached stop local-cloud && arcusctl --yes zookeeper stop")
+        .success();
     assert_eq!(site.servers(0), "");
 }
 

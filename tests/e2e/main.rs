@@ -13,6 +13,7 @@ mod hosts;
 mod interrupt;
 mod listing;
 mod local;
+mod locate;
 mod memcached;
 mod output;
 mod quicksetup;
