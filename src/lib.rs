@@ -7,6 +7,7 @@ pub mod config;
 pub mod error;
 pub mod exec;
 pub mod inspect;
+pub mod journal;
 pub mod model;
 pub mod package;
 pub mod plan;

@@ -176,6 +176,7 @@ exec nsenter --target "$pid" --net --mount --uts -- sh -c 'cd "$1" && shift && e
             "XDG_CONFIG_HOME",
             "XDG_RUNTIME_DIR",
             "XDG_CACHE_HOME",
+            "XDG_STATE_HOME",
             "OLDPWD",
         ] {
             command.env_remove(name);

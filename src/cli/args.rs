@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
 use super::complete;
+pub use super::history::{History, HistoryShow, Resume};
 use super::offline::Offline;
 use crate::model::{EnsembleMember, NodeAddr, ServiceCode};
 
@@ -116,6 +117,10 @@ pub enum Command {
         #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
         code: ServiceCode,
     },
+    /// Show which runs changed something, the newest first, and what became of each
+    History(History),
+    /// Go on with a run that was not finished: looks and plans anew, with the same command
+    Resume(Resume),
     /// Deploy, set up ZooKeeper, register, start and list, in order; goes on from where things stand
     Quicksetup(Deploy),
     #[command(flatten)]

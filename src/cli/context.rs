@@ -4,18 +4,20 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
 
-use super::args::{Change, Global};
+use super::args::Global;
+use super::changing::Trail;
+use super::invocation::{Invocation, input};
 use crate::config::{DEFAULT_ENSEMBLE, Settings, SettingsLookup, resolve_ensemble};
 use crate::error::{Failure, Failures};
-use crate::exec::{Events, Operator, Stop, run};
+use crate::exec::{Operator, Stop};
 use crate::model::Ensemble;
-use crate::plan::{Plan, Risk};
 use crate::remote::{Fleet, HostKeys, SshConnector};
-use crate::report::{Document, Printer};
+use crate::report::Printer;
 
 /// How many ssh connections are set up at once; each costs the operator's machine a key exchange.
 const CONNECTION_STARTS: usize = 16;
@@ -31,27 +33,21 @@ pub(super) struct Context {
     pub(super) stop: Stop,
     pub(super) printer: Printer,
     /// What would be asked is taken for granted.
-    yes: bool,
+    pub(super) yes: bool,
     /// True once something may have been changed; until then an interrupt ends the command at once.
-    acting: Arc<AtomicBool>,
-}
-
-/// What looking came to: what to do, and by whom where the run's own operator would not do.
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) plan: Plan,
-    pub(super) operator: Option<Operator>,
-}
-
-impl From<Plan> for Work {
-    fn from(plan: Plan) -> Self {
-        Self { plan, operator: None }
-    }
+    pub(super) acting: Arc<AtomicBool>,
+    pub(super) invocation: Arc<Invocation>,
+    pub(super) trail: Mutex<Trail>,
 }
 
 impl Context {
-    pub(super) fn new(global: &Global, printer: Printer) -> Result<Self, Failures> {
+    pub(super) fn new(
+        global: &Global,
+        mut invocation: Invocation,
+        printer: Printer,
+    ) -> Result<Self, Failures> {
         let mut settings = load_settings(global.settings.clone())?;
+        invocation.settings = settings.source.as_deref().map(input);
         if let Some(concurrency) = global.concurrency {
             settings.concurrency = usize::from(concurrency);
         }
@@ -70,10 +66,19 @@ impl Context {
         let fleet = Arc::new(Fleet::new(connector, CONNECTION_STARTS.min(settings.concurrency)));
         let settings = Arc::new(settings);
         let operator = Operator::new(Arc::clone(&fleet), Arc::clone(&settings), ensemble.clone());
-        let stop = Stop::default();
-        let acting = Arc::default();
-        let yes = global.yes;
-        Ok(Self { settings, ensemble, ensemble_is_default, fleet, operator, stop, printer, yes, acting })
+        Ok(Self {
+            settings,
+            ensemble,
+            ensemble_is_default,
+            fleet,
+            operator,
+            stop: Stop::default(),
+            printer,
+            yes: global.yes,
+            acting: Arc::default(),
+            invocation: Arc::new(invocation),
+            trail: Mutex::default(),
+        })
     }
 
     /// Turns signals into requests to stop, for as long as it is awaited.
@@ -94,58 +99,6 @@ impl Context {
                 Err(Failure::interrupted("interrupted while looking").hint("nothing was changed").into())
             }
         }
-    }
-
-    /// Looks and plans by `prepare`, shows the plan, asks where that is due, runs it and says how it went. A dry run ends
-    /// with the plan.
-    pub(super) async fn change(
-        &self,
-        change: Change,
-        mut prepare: impl AsyncFnMut() -> Result<Work, Failures>,
-    ) -> Result<Document, Failures> {
-        let work = prepare().await?;
-        if change.dry_run {
-            return Ok(Document::of_plan(work.plan));
-        }
-        if work.plan.is_empty() {
-            self.printer.holdings(&work.plan);
-        } else {
-            self.agree(&work.plan).await?;
-        }
-        let operator = work.operator.as_ref().unwrap_or(&self.operator);
-        let document = self.carry_out(work.plan, operator).await;
-        if let Some(operator) = &work.operator {
-            operator.close().await;
-        }
-        Ok(document)
-    }
-
-    /// Shows the plan and sees that the operator wants it.
-    async fn agree(&self, plan: &Plan) -> Result<(), Failures> {
-        let asked = plan.risk != Risk::Harmless && !self.yes;
-        self.printer.plan(plan, asked);
-        if !asked {
-            return Ok(());
-        }
-        tokio::select! {
-            answer = self.printer.confirm(&plan.risk) => answer,
-            () = self.stop.gently.cancelled() => {
-                Err(Failure::interrupted("interrupted at the question").hint("nothing was changed").into())
-            }
-        }
-    }
-
-    async fn carry_out(&self, plan: Plan, operator: &Operator) -> Document {
-        self.acting.store(true, Ordering::Relaxed);
-        let start = Instant::now();
-        let (events, receiver) = Events::channel();
-        let follower = tokio::spawn(self.printer.follow(receiver));
-        let report = run(&plan, operator, &events, self.settings.concurrency, &self.stop).await;
-        drop(events);
-        if let Err(error) = follower.await {
-            tracing::warn!(%error, "the progress display ended early");
-        }
-        Document::of_run(plan, report, start.elapsed())
     }
 
     pub(super) fn default_ensemble_note(&self) -> String {

@@ -7,10 +7,11 @@ use tempfile::TempPath;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::args::Deploy;
-use super::context::{Context, Work};
-use crate::config::load_cloud;
+use super::changing::Work;
+use super::context::Context;
 use crate::error::{Failure, Failures};
 use crate::inspect::{Inspected, InstallSeen, inspect_install};
+use crate::journal::{About, Input};
 use crate::model::{Archive, Cloud, Compression, HostName, Parcel};
 use crate::package::{self, Package};
 use crate::plan::{self, DeployWish};
@@ -20,7 +21,7 @@ use crate::report::Document;
 type Ready = (Package, Option<(Archive, TempPath)>);
 
 pub(super) async fn deploy(context: &Context, args: &Deploy) -> Result<Document, Failures> {
-    let cloud = load_cloud(&args.conf)?;
+    let cloud = context.invocation.load_cloud(&args.conf)?;
     let (hosts, note) = context.look(hosts(context, &cloud)).await?;
     let wish = DeployWish { label: args.label.clone(), partial: args.partial, keep: usize::from(args.keep) };
     let mut ready: Option<Ready> = None;
@@ -47,7 +48,7 @@ pub(super) async fn deploy(context: &Context, args: &Deploy) -> Result<Document,
         operator.rate_limit = args.limit_rate;
         Ok(Work { plan, operator: Some(operator) })
     };
-    context.change(args.change, prepare).await
+    context.change(&About::Cloud(cloud.code.clone()), args.change, prepare).await
 }
 
 /// What the installs on the hosts are like; each is told of as soon as it is known.
@@ -122,6 +123,13 @@ async fn open(context: &Context, given: Option<&Path>) -> Result<Package, Failur
             .into());
     };
     context.printer.progress(&format!("reading {}", path.display()));
+    let given = path.clone();
     let opened = tokio::task::spawn_blocking(move || package::open(&path)).await;
-    opened.map_err(|error| Failure::failed("reading the package broke off").cause(error))?
+    let package = opened.map_err(|error| Failure::failed("reading the package broke off").cause(error))??;
+    // What a directory holds is judged by the release that it makes.
+    if given.is_file() {
+        let path = std::path::absolute(&given).unwrap_or(given);
+        context.invocation.remember(Input { path, sha256: package.parcel().gzip.sha256 });
+    }
+    Ok(package)
 }

@@ -3,9 +3,12 @@
 //! Boundary: wires the rooms together and decides nothing that a plan could decide.
 
 pub mod args;
+mod changing;
 pub mod complete;
 mod context;
 mod deploy;
+mod history;
+mod invocation;
 mod locate;
 mod logging;
 mod man;
@@ -22,10 +25,12 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use crate::error::{Failure, FailureKind, Failures};
+use crate::journal::Run;
 use crate::report::{Document, Printer};
 
-use args::{Cli, Command, Memcached, Output};
+use args::{Cli, Command, History, Memcached, Output};
 use context::Context;
+use invocation::Invocation;
 
 /// Parses the command line, runs the command and says how it went.
 pub fn main() -> ExitCode {
@@ -44,37 +49,77 @@ pub fn main() -> ExitCode {
     };
     logging::start_logging(&cli.global);
     let printer = Printer::new(cli.global.output == Output::Json, cli.global.quiet);
-    let document = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let command = name(&cli.command);
+    let document = match call(cli, printer) {
+        Ok(call) => run_to_end(call, printer),
+        Err(failures) => Document::of_failures(command, &failures),
+    };
+    printer.document(&document);
+    ExitCode::from(document.exit_code)
+}
+
+/// A command with all that its journal is to say of how it was called.
+struct Call {
+    cli: Cli,
+    invocation: Invocation,
+    /// The run that it goes on with.
+    resumes: Option<Run>,
+}
+
+/// The command that is meant: that of the command line, or the one that it resumes.
+fn call(cli: Cli, printer: Printer) -> Result<Call, Failures> {
+    let (cli, argv, resumes) = match &cli.command {
+        Command::Resume(args) => {
+            let resumed = history::resume(&cli.global, args)?;
+            printer.progress(&resumed.headline());
+            (resumed.cli, resumed.argv, Some(resumed.run))
+        }
+        _ => {
+            let argv = std::env::args_os().skip(1);
+            (cli, argv.map(|word| word.to_string_lossy().into_owned()).collect(), None)
+        }
+    };
+    let id = resumes.as_ref().map(|run| run.header.id.clone());
+    let invocation = Invocation::new(name(&cli.command), argv, id);
+    Ok(Call { cli, invocation, resumes })
+}
+
+fn run_to_end(call: Call, printer: Printer) -> Document {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
-            let document = runtime.block_on(run(cli, printer));
+            let document = runtime.block_on(run(call, printer));
             // A name that is still being resolved must not keep the command from ending.
             runtime.shutdown_background();
             document
         }
         Err(error) => {
             let failure = Failure::failed("cannot start the async runtime").cause(error);
-            Document::of_failures(name(&cli.command), &failure.into())
+            Document::of_failures(name(&call.cli.command), &failure.into())
         }
-    };
-    printer.document(&document);
-    ExitCode::from(document.exit_code)
+    }
 }
 
-async fn run(cli: Cli, printer: Printer) -> Document {
+async fn run(call: Call, printer: Printer) -> Document {
+    let Call { cli, invocation, resumes } = call;
     let command = name(&cli.command);
     if let Command::Offline(offline) = &cli.command {
         let outcome = offline::run(offline);
         return outcome.unwrap_or_else(|failures| Document::of_failures(command, &failures));
     }
-    let context = match Context::new(&cli.global, printer) {
+    let context = match Context::new(&cli.global, invocation, printer) {
         Ok(context) => context,
         Err(failures) => return Document::of_failures(command, &failures),
     };
     let signals = tokio::spawn(context.watch_signals());
-    let outcome = dispatch(cli.command, &context).await;
+    let outcome = match resumes.map(|run| history::refuse_other_meaning(&context, &run)) {
+        None | Some(Ok(())) => dispatch(cli.command, &context).await,
+        Some(Err(failures)) => Err(failures),
+    };
+    let document = outcome.unwrap_or_else(|failures| Document::of_failures(command, &failures));
+    context.leave_trail(&document).await;
     context.close().await;
     signals.abort();
-    outcome.unwrap_or_else(|failures| Document::of_failures(command, &failures))
+    document
 }
 
 async fn dispatch(command: Command, context: &Context) -> Result<Document, Failures> {
@@ -90,6 +135,9 @@ async fn dispatch(command: Command, context: &Context) -> Result<Document, Failu
         Command::Ping { code } => ping::ping(context, &code).await,
         Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
         Command::Offline(command) => offline::run(&command),
+        Command::History(args) => history::history(context, &args).await,
+        // What is resumed takes its place before anything is dispatched.
+        Command::Resume(_) => Err(Failure::refused("a resumed command is no command to resume").into()),
     }
 }
 
@@ -113,5 +161,8 @@ fn name(command: &Command) -> &'static str {
         Command::Ping { .. } => "ping",
         Command::Quicksetup(_) => "quicksetup",
         Command::Offline(command) => command.name(),
+        Command::History(History { show: Some(_), .. }) => "history show",
+        Command::History(_) => "history",
+        Command::Resume(_) => "resume",
     }
 }

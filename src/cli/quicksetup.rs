@@ -3,13 +3,12 @@
 use super::args::{Change, Deploy, Nodes};
 use super::context::Context;
 use super::{deploy, memcached, zookeeper};
-use crate::config::load_cloud;
 use crate::error::Failures;
 use crate::exec::Outcome;
 use crate::report::Document;
 
 pub(super) async fn quicksetup(context: &Context, args: &Deploy) -> Result<Document, Failures> {
-    let code = load_cloud(&args.conf)?.code;
+    let code = context.invocation.load_cloud(&args.conf)?.code;
     let change: Change = args.change;
     let mut parts = Vec::new();
 

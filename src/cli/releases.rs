@@ -8,7 +8,8 @@ use super::deploy::hosts;
 use crate::config::load_cloud;
 use crate::error::Failures;
 use crate::inspect::{Inspected, InstallSeen, inspect_installs};
-use crate::model::HostName;
+use crate::journal::About;
+use crate::model::{Cloud, HostName};
 use crate::plan;
 use crate::report::Document;
 
@@ -18,17 +19,17 @@ pub(super) async fn rollback(
     to: Option<&str>,
     change: Change,
 ) -> Result<Document, Failures> {
-    let prepare = async || Ok(plan::rollback(to, &look(context, conf).await?)?.into());
-    context.change(change, prepare).await
+    let cloud = context.invocation.load_cloud(conf)?;
+    let prepare = async || Ok(plan::rollback(to, &look(context, &cloud).await?)?.into());
+    context.change(&About::Cloud(cloud.code.clone()), change, prepare).await
 }
 
 pub(super) async fn releases(context: &Context, conf: &Path) -> Result<Document, Failures> {
-    Ok(Document::of_releases(look(context, conf).await?))
+    Ok(Document::of_releases(look(context, &load_cloud(conf)?).await?))
 }
 
-async fn look(context: &Context, conf: &Path) -> Result<Vec<(HostName, Inspected<InstallSeen>)>, Failures> {
-    let cloud = load_cloud(conf)?;
-    let (hosts, _) = context.look(hosts(context, &cloud)).await?;
+async fn look(context: &Context, cloud: &Cloud) -> Result<Vec<(HostName, Inspected<InstallSeen>)>, Failures> {
+    let (hosts, _) = context.look(hosts(context, cloud)).await?;
     let settings = &context.settings;
     let looking = inspect_installs(&context.fleet, &hosts, &settings.install_path, settings.timeouts.command);
     context.look(looking).await

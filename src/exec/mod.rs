@@ -93,6 +93,19 @@ pub trait Perform: Send + Sync {
     async fn perform(&self, step: &Step, events: &Events) -> Vec<StepResult>;
 }
 
+/// Is told of each step before it is carried out and after; what is true of the run can be known even if it is killed.
+#[async_trait]
+pub trait Record: Send + Sync {
+    /// The step of this number in the plan is about to be carried out.
+    ///
+    /// # Errors
+    /// When it must not be; the step fails with this.
+    async fn begin(&self, number: usize, step: &Step) -> Result<(), Failure>;
+
+    /// This became of it; also of one that was not begun.
+    fn finish(&self, number: usize, results: &[StepResult]);
+}
+
 /// How the operator stops a run: first no new step is begun, then those under way are dropped.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
@@ -139,15 +152,18 @@ fn as_seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result
     serializer.serialize_f64((elapsed.as_secs_f64() * 1000.0).round() / 1000.0)
 }
 
-/// Runs `plan`, at most `concurrency` steps at once.
+/// Runs `plan`, at most `concurrency` steps at once; `record` hears of each before and after.
 pub async fn run(
     plan: &Plan,
     performer: &dyn Perform,
+    record: &dyn Record,
     events: &Events,
     concurrency: usize,
     stop: &Stop,
 ) -> RunReport {
     let places = Semaphore::new(concurrency.max(1));
+    let run = Run { performer, record, events, places: &places, stop };
+    let mut numbers = 0_usize..;
     let mut report = RunReport::default();
     let mut failed: BTreeSet<Target> = plan.problems.iter().map(|problem| problem.target.clone()).collect();
     for stage in &plan.stages {
@@ -165,7 +181,8 @@ pub async fn run(
         let mut steps: FuturesUnordered<_> = stage
             .steps
             .iter()
-            .map(|step| run_step(step, performer, events, &places, stop, bar(step)))
+            .zip(&mut numbers)
+            .map(|(step, number)| run.step(number, step, bar(step)))
             .collect();
         let mut results = Vec::new();
         while let Some(finished) = steps.next().await {
@@ -183,47 +200,57 @@ pub async fn run(
     report
 }
 
-async fn run_step(
-    step: &Step,
-    performer: &dyn Perform,
-    events: &Events,
-    places: &Semaphore,
-    stop: &Stop,
-    bar: Option<&str>,
-) -> Vec<StepResult> {
-    let finish = |outcome: Outcome, start: Instant| {
-        let result = StepResult::since(start, step.target.clone(), outcome);
-        events.send(Event::Finished(result.clone()));
-        vec![result]
-    };
-    let skipped =
-        |reason: &str| Outcome::Skipped { reason: format!("{} was not begun: {reason}", step.action) };
-    let waiting = Instant::now();
-    if let Some(reason) = bar {
-        return finish(skipped(reason), waiting);
-    }
-    let place = tokio::select! {
-        place = places.acquire() => place,
-        () = stop.gently.cancelled() => return finish(skipped("interrupted"), waiting),
-    };
-    if stop.gently.is_cancelled() {
-        return finish(skipped("interrupted"), waiting);
-    }
-    let start = Instant::now();
-    events.send(Event::StepStarted { target: step.target.clone(), action: step.action.to_string() });
-    let results = tokio::select! {
-        results = performer.perform(step, events) => results,
-        () = stop.at_once.cancelled() => {
-            let failure = Failure::interrupted(format!("{}: {} was cut short", step.target, step.action))
-                .hint("run the command again: it looks first and does what is missing");
-            return finish(Outcome::Failed { failure }, start);
+/// What every step of a run is carried out with.
+struct Run<'a> {
+    performer: &'a dyn Perform,
+    record: &'a dyn Record,
+    events: &'a Events,
+    places: &'a Semaphore,
+    stop: &'a Stop,
+}
+
+impl Run<'_> {
+    async fn step(&self, number: usize, step: &Step, bar: Option<&str>) -> Vec<StepResult> {
+        let results = self.results(number, step, bar).await;
+        self.record.finish(number, &results);
+        for result in &results {
+            self.events.send(Event::Finished(result.clone()));
         }
-    };
-    drop(place);
-    for result in &results {
-        events.send(Event::Finished(result.clone()));
+        results
     }
-    results
+
+    async fn results(&self, number: usize, step: &Step, bar: Option<&str>) -> Vec<StepResult> {
+        let result =
+            |outcome: Outcome, start: Instant| vec![StepResult::since(start, step.target.clone(), outcome)];
+        let skipped =
+            |reason: &str| Outcome::Skipped { reason: format!("{} was not begun: {reason}", step.action) };
+        let waiting = Instant::now();
+        if let Some(reason) = bar {
+            return result(skipped(reason), waiting);
+        }
+        let place = tokio::select! {
+            place = self.places.acquire() => place,
+            () = self.stop.gently.cancelled() => return result(skipped("interrupted"), waiting),
+        };
+        if self.stop.gently.is_cancelled() {
+            return result(skipped("interrupted"), waiting);
+        }
+        let start = Instant::now();
+        self.events.send(Event::StepStarted { target: step.target.clone(), action: step.action.to_string() });
+        if let Err(failure) = self.record.begin(number, step).await {
+            return result(Outcome::Failed { failure }, start);
+        }
+        let results = tokio::select! {
+            results = self.performer.perform(step, self.events) => results,
+            () = self.stop.at_once.cancelled() => {
+                let failure = Failure::interrupted(format!("{}: {} was cut short", step.target, step.action))
+                    .hint("run the command again: it looks first and does what is missing");
+                result(Outcome::Failed { failure }, start)
+            }
+        };
+        drop(place);
+        results
+    }
 }
 
 #[cfg(test)]

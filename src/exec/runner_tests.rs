@@ -13,6 +13,10 @@ struct Script {
     fails: BTreeSet<String>,
     blocks: BTreeSet<String>,
     interrupts: BTreeMap<String, Stop>,
+    /// What the record was told.
+    recorded: Mutex<Vec<String>>,
+    /// Steps that the record does not let begin.
+    bars: BTreeSet<usize>,
     busy: AtomicUsize,
     most_busy: AtomicUsize,
 }
@@ -37,6 +41,27 @@ impl Perform for Script {
             Outcome::done("")
         };
         vec![StepResult::since(Instant::now(), step.target.clone(), outcome)]
+    }
+}
+
+#[async_trait]
+impl Record for Script {
+    async fn begin(&self, number: usize, step: &Step) -> Result<(), Failure> {
+        self.recorded.lock().unwrap().push(format!("begin {number}"));
+        assert!(!self.log.lock().unwrap().contains(&format!("{} {}", step.target, step.action)));
+        match self.bars.contains(&number) {
+            true => Err(Failure::refused("barred")),
+            false => Ok(()),
+        }
+    }
+
+    fn finish(&self, number: usize, results: &[StepResult]) {
+        let outcome = match &results[0].outcome {
+            Outcome::Done { .. } => "done",
+            Outcome::Skipped { .. } => "skipped",
+            Outcome::Failed { .. } => "failed",
+        };
+        self.recorded.lock().unwrap().push(format!("{outcome} {number}"));
     }
 }
 
@@ -67,7 +92,7 @@ fn plan(stages: Vec<Stage>) -> Plan {
 
 async fn execute(plan: &Plan, script: &Script, concurrency: usize, stop: &Stop) -> RunReport {
     let (events, _receiver) = Events::channel();
-    run(plan, script, &events, concurrency, stop).await
+    run(plan, script, script, &events, concurrency, stop).await
 }
 
 const STAGE_A: &str = "a send and unpack release r1 (1 B)";
@@ -151,4 +176,22 @@ async fn a_gate_for_everything_stays_shut_once_anything_failed() {
     execute(&plan, &script, 8, &Stop::default()).await;
     let log = script.log.lock().unwrap();
     assert!(!log.iter().any(|step| step.contains("switch")), "{log:?}");
+}
+
+#[tokio::test]
+async fn each_step_is_recorded_before_it_is_carried_out_and_after_by_its_number_in_the_plan() {
+    let script = Script { fails: BTreeSet::from([STAGE_A.to_owned()]), ..Script::default() };
+    let both = plan(vec![stage("one", &["a"]), stage("two", &["a", "b"])]);
+    execute(&both, &script, 1, &Stop::default()).await;
+    assert_eq!(*script.recorded.lock().unwrap(), ["begin 0", "failed 0", "skipped 1", "begin 2", "done 2"]);
+}
+
+#[tokio::test]
+async fn a_step_that_may_not_begin_fails_and_is_not_carried_out() {
+    let script = Script { bars: BTreeSet::from([0]), ..Script::default() };
+    let report =
+        execute(&plan(vec![stage("one", &["a"]), stage("two", &["a", "b"])]), &script, 1, &Stop::default())
+            .await;
+    assert_eq!(*script.log.lock().unwrap(), [SWITCH_B]);
+    assert_eq!(report.results[0].failure().unwrap().message, "barred");
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::PingAnswer;
 use super::exit_code::exit_code;
+use super::{PingAnswer, RunDetail, RunSummary};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
+use crate::journal::CloudRun;
 use crate::model::{EnsembleMember, HostName, NodeAddr, ReleaseId};
 use crate::plan::Plan;
 use crate::zk::{MemberState, Mode};
@@ -57,6 +58,9 @@ pub enum Data {
     /// What is printed as it is.
     Text(String),
     Files(WrittenFiles),
+    Runs(Vec<RunSummary>),
+    Run(Box<RunDetail>),
+    CloudRuns(Vec<CloudRun>),
 }
 
 /// What a command wrote on this machine.
@@ -224,6 +228,21 @@ impl Document {
         }
         let success = !answered.is_empty();
         Self { failures, data: Some(Data::Hosts(answered)), ..Self::new("releases") }.settle(success)
+    }
+
+    /// The runs of this operator.
+    pub fn of_runs(runs: Vec<RunSummary>) -> Self {
+        Self { data: Some(Data::Runs(runs)), ..Self::new("history") }.settle(true)
+    }
+
+    /// One of them. How it ended is no matter of the command that shows it.
+    pub fn of_run_detail(run: RunDetail) -> Self {
+        Self { data: Some(Data::Run(Box::new(run))), ..Self::new("history show") }.settle(true)
+    }
+
+    /// The last runs that changed a cloud.
+    pub fn of_cloud_runs(runs: Vec<CloudRun>) -> Self {
+        Self { data: Some(Data::CloudRuns(runs)), ..Self::new("history") }.settle(true)
     }
 
     /// Answers to `ping`, and what kept others from being asked.

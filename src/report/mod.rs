@@ -5,6 +5,7 @@
 mod document;
 mod exit_code;
 mod failures;
+mod history;
 mod ping;
 mod plans;
 mod printer;
@@ -16,5 +17,6 @@ pub use document::{
     WrittenFiles,
 };
 pub use exit_code::{exit_code_of, exit_codes};
+pub use history::{RunDetail, RunSummary, command_line, outcome_of};
 pub use ping::PingAnswer;
 pub use printer::Printer;

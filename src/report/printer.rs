@@ -41,6 +41,14 @@ impl Printer {
         error_line(line);
     }
 
+    /// Something that went wrong beside the point; the command goes on.
+    pub fn warning(self, failure: &Failure) {
+        error_line(&format!("{} {failure}", "warning:".yellow().bold()));
+        for hint in &failure.hints {
+            error_line(&format!("{} {hint}", "   hint:".cyan()));
+        }
+    }
+
     /// The heading of one part of a longer command.
     pub fn headline(self, line: &str) {
         self.progress(&format!("\n{}", line.bold().underline()));

@@ -7,8 +7,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use owo_colors::OwoColorize as _;
 
-use super::PingAnswer;
 use super::document::{Data, HostReleases, KeyReport, MemberReport, NextStep, WrittenFiles};
+use super::{PingAnswer, history};
 use crate::inspect::{CloudReport, CloudStatus, NodeLabel};
 use crate::model::human_bytes;
 use crate::plan::Target;
@@ -23,23 +23,26 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Keys(report) => render_keys(report),
         Data::Text(text) => text.clone(),
         Data::Files(files) => render_files(files),
+        Data::Runs(runs) => history::render_runs(runs),
+        Data::Run(run) => history::render_run(run),
+        Data::CloudRuns(runs) => history::render_cloud_runs(runs),
     }
 }
 
-fn table(headings: &[&str]) -> Table {
+pub(super) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(headings.iter().map(|heading| Cell::new(heading.bold())));
     table
 }
 
-fn finish(table: &Table) -> String {
+pub(super) fn finish(table: &Table) -> String {
     // A table pads its last column, which copies badly from a terminal.
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n") + "\n"
 }
 
-fn number(value: impl ToString) -> Cell {
+pub(super) fn number(value: impl ToString) -> Cell {
     Cell::new(value).set_alignment(CellAlignment::Right)
 }
 

@@ -21,7 +21,7 @@ type Versioned = (Vec<u8>, i32);
 /// A session with the ensemble.
 #[derive(Debug)]
 pub struct ZooKeeper {
-    client: Client,
+    pub(super) client: Client,
     ensemble: String,
     limit: Duration,
 }
@@ -53,7 +53,7 @@ impl ZooKeeper {
         }
     }
 
-    async fn bounded<T>(
+    pub(super) async fn bounded<T>(
         &self,
         what: &str,
         answer: impl Future<Output = Result<T, Error>>,

@@ -5,6 +5,7 @@
 mod client;
 mod four_letter;
 mod membership;
+mod own;
 
 pub use client::ZooKeeper;
 pub use four_letter::{MemberState, Mode, ServerStats, probe_member, probe_members};

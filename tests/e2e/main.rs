@@ -9,6 +9,7 @@ mod coexist;
 mod cut_points;
 mod deploy;
 mod failures;
+mod history;
 mod hosts;
 mod interrupt;
 mod listing;

@@ -1,0 +1,201 @@
+//! Carrying out what was planned: shown, agreed to, written down ahead, done.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::args::Change;
+use super::context::Context;
+use super::invocation::store;
+use crate::error::{Failure, Failures};
+use crate::exec::{Events, Operator, Record, StepResult, run};
+use crate::journal::{About, CloudRun, Journal, record_cloud_run};
+use crate::plan::{Plan, Risk, Step};
+use crate::report::{Document, command_line, outcome_of};
+
+/// Writing the short record must not hold up a command whose work is done.
+const RECORD_LIMIT: Duration = Duration::from_secs(5);
+
+/// What looking came to: what to do, and by whom where the run's own operator would not do.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) plan: Plan,
+    pub(super) operator: Option<Operator>,
+}
+
+impl From<Plan> for Work {
+    fn from(plan: Plan) -> Self {
+        Self { plan, operator: None }
+    }
+}
+
+/// What a run leaves behind on the way, of all the plans it carries out.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    /// Begun with the first plan that has steps; `None` inside where none can be kept.
+    journal: Option<Option<Arc<Journal>>>,
+    abouts: Vec<About>,
+    began: Option<Timestamp>,
+}
+
+/// Who is told of every step.
+struct Recorder {
+    journal: Option<Arc<Journal>>,
+}
+
+#[async_trait]
+impl Record for Recorder {
+    async fn begin(&self, number: usize, step: &Step) -> Result<(), Failure> {
+        match &self.journal {
+            Some(journal) => journal.begin(number, step).await,
+            None => Ok(()),
+        }
+    }
+
+    fn finish(&self, number: usize, results: &[StepResult]) {
+        if let Some(journal) = &self.journal {
+            journal.finish(number, results);
+        }
+    }
+}
+
+impl Context {
+    /// Looks and plans by `prepare`, shows the plan, asks where that is due, runs it and says how it went. A dry run ends
+    /// with the plan.
+    pub(super) async fn change(
+        &self,
+        about: &About,
+        change: Change,
+        mut prepare: impl AsyncFnMut() -> Result<Work, Failures>,
+    ) -> Result<Document, Failures> {
+        let work = prepare().await?;
+        if change.dry_run {
+            return Ok(Document::of_plan(work.plan));
+        }
+        let mut journal = None;
+        if work.plan.is_empty() {
+            self.printer.holdings(&work.plan);
+        } else {
+            self.agree(&work.plan).await?;
+            journal = self.journal(about).await;
+        }
+        let operator = work.operator.as_ref().unwrap_or(&self.operator);
+        let document = self.carry_out(work.plan, operator, Recorder { journal }).await;
+        if let Some(operator) = &work.operator {
+            operator.close().await;
+        }
+        Ok(document)
+    }
+
+    /// Shows the plan and sees that the operator wants it.
+    async fn agree(&self, plan: &Plan) -> Result<(), Failures> {
+        let asked = plan.risk != Risk::Harmless && !self.yes;
+        self.printer.plan(plan, asked);
+        if !asked {
+            return Ok(());
+        }
+        tokio::select! {
+            answer = self.printer.confirm(&plan.risk) => answer,
+            () = self.stop.gently.cancelled() => {
+                Err(Failure::interrupted("interrupted at the question").hint("nothing was changed").into())
+            }
+        }
+    }
+
+    async fn carry_out(&self, plan: Plan, operator: &Operator, recorder: Recorder) -> Document {
+        self.acting.store(true, Ordering::Relaxed);
+        let start = Instant::now();
+        if let Some(journal) = &recorder.journal {
+            journal.plan(&plan).await;
+        }
+        let (events, receiver) = Events::channel();
+        let follower = tokio::spawn(self.printer.follow(receiver));
+        let report = run(&plan, operator, &recorder, &events, self.settings.concurrency, &self.stop).await;
+        drop(events);
+        if let Err(error) = follower.await {
+            tracing::warn!(%error, "the progress display ended early");
+        }
+        Document::of_run(plan, report, start.elapsed())
+    }
+
+    /// The journal of this run, begun when it first has something to do.
+    async fn journal(&self, about: &About) -> Option<Arc<Journal>> {
+        let mut trail = self.trail.lock().await;
+        trail.began.get_or_insert_with(Timestamp::now);
+        if !trail.abouts.contains(about) {
+            trail.abouts.push(about.clone());
+        }
+        if let Some(journal) = &trail.journal {
+            return journal.clone();
+        }
+        let journal = match self.begin_journal().await {
+            Ok(journal) => Some(Arc::new(journal)),
+            Err(failure) => {
+                self.printer.warning(&failure);
+                None
+            }
+        };
+        trail.journal = Some(journal.clone());
+        journal
+    }
+
+    async fn begin_journal(&self) -> Result<Journal, Failure> {
+        let store = store().ok_or_else(|| {
+            Failure::failed("cannot keep a journal: neither XDG_STATE_HOME nor HOME is set")
+                .hint("set HOME, or XDG_STATE_HOME to a directory of your own")
+        })?;
+        let invocation = Arc::clone(&self.invocation);
+        let ensemble = self.ensemble.to_string();
+        let create = move || store.create(|id| invocation.header(id, ensemble));
+        let created = tokio::task::spawn_blocking(create).await;
+        created.map_err(|error| Failure::failed("beginning the journal broke off").cause(error))?
+    }
+
+    /// Writes down how the command ended, here and in ZooKeeper.
+    pub(super) async fn leave_trail(&self, document: &Document) {
+        let trail = std::mem::take(&mut *self.trail.lock().await);
+        let Some(began) = trail.began else { return };
+        let journal = trail.journal.flatten();
+        if let Some(journal) = &journal {
+            journal.end(document.exit_code, &document.failures).await;
+            if let Some(trouble) = journal.trouble() {
+                self.printer.warning(&trouble);
+            }
+        }
+        let run = CloudRun {
+            id: journal.map_or_else(String::new, |journal| journal.id().to_owned()),
+            user: self.invocation.user.clone(),
+            host: self.invocation.host.clone(),
+            at: format!("{began:.3}"),
+            command: command_line(&self.invocation.argv),
+            outcome: outcome_of(document.exit_code).to_owned(),
+            exit_code: document.exit_code,
+        };
+        self.record_in_zookeeper(&trail.abouts, &run).await;
+    }
+
+    async fn record_in_zookeeper(&self, abouts: &[About], run: &CloudRun) {
+        let recording = async {
+            let zookeeper = match self.operator.zookeeper().await {
+                Ok(zookeeper) => zookeeper,
+                Err(failure) => {
+                    // Before the ensemble is set up, or after it was stopped, there is nowhere to write to.
+                    tracing::debug!(%failure, "no record is left in ZooKeeper");
+                    return Ok(());
+                }
+            };
+            for about in abouts {
+                record_cloud_run(&zookeeper, about, run).await?;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(RECORD_LIMIT, recording).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => self.printer.warning(&failure),
+            Err(_) => tracing::debug!("ZooKeeper took too long to take a record"),
+        }
+    }
+}
