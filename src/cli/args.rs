@@ -56,6 +56,9 @@ pub struct Global {
     /// Tell more; twice, what is asked of hosts and ZooKeeper as well
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
+    /// Write all that -vv tells, and all that is said, to the end of this file as well
+    #[arg(long, value_name = "FILE", global = true)]
+    pub log_file: Option<PathBuf>,
     /// Tell only what failed
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,

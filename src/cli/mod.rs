@@ -17,14 +17,14 @@ pub mod offline;
 mod ping;
 mod quicksetup;
 mod releases;
+mod usage;
 mod zookeeper;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use clap::error::ErrorKind;
 
-use crate::error::{Failure, FailureKind, Failures};
+use crate::error::{Failure, Failures};
 use crate::journal::Run;
 use crate::report::{Document, Printer};
 
@@ -39,22 +39,18 @@ pub fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let told = error.print();
-            return match (error.kind(), told) {
-                (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Ok(())) => ExitCode::SUCCESS,
-                _ => ExitCode::from(crate::report::exit_code_of(FailureKind::Usage)),
-            };
-        }
+        Err(error) => return usage::explain(&error),
     };
-    logging::start_logging(&cli.global);
-    let printer = Printer::new(cli.global.output == Output::Json, cli.global.quiet);
+    let printer = Printer::new(cli.global.output == Output::Json, cli.global.quiet)
+        .with_plain_lines(cli.global.verbose > 0);
     let command = name(&cli.command);
-    let document = match call(cli, printer) {
+    let started = logging::start(&cli.global).and_then(|()| call(cli, printer));
+    let document = match started {
         Ok(call) => run_to_end(call, printer),
         Err(failures) => Document::of_failures(command, &failures),
     };
     printer.document(&document);
+    tracing::info!(exit_code = document.exit_code, "ends");
     ExitCode::from(document.exit_code)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -65,7 +65,14 @@ impl Fleet {
         let outcome = connection.get_or_init(|| async {
             let _permit = self.starts.acquire().await;
             tracing::debug!(%host, "connecting");
-            self.connector.connect(host).await
+            let start = Instant::now();
+            let connected = self.connector.connect(host).await;
+            let seconds = start.elapsed().as_secs_f32();
+            match &connected {
+                Ok(_) => tracing::debug!(%host, seconds, "connected"),
+                Err(failure) => tracing::debug!(%host, seconds, %failure, "not connected"),
+            }
+            connected
         });
         outcome.await.clone()
     }

@@ -1,6 +1,7 @@
 //! The machine that `arcusctl` itself runs on: the same scripts, without ssh.
 
 use std::process::Stdio;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use tokio::process::Command;
@@ -45,8 +46,11 @@ impl Remote for LocalHost {
                 status.map_err(|error| Failure::failed(format!("{host}: lost sight of sh")).cause(error))?;
             shell_status(status).ok_or_else(|| Failure::failed(format!("{host}: sh ended without a status")))
         });
+        tracing::trace!(host = %self.host, script = script.purpose, "script started on this machine");
         Ok(Process {
             host: self.host.clone(),
+            purpose: script.purpose,
+            started: Instant::now(),
             stdin: Some(Box::pin(stdin)),
             stdout: Some(Box::pin(stdout)),
             stderr: Box::pin(stderr),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::process::ExitStatus;
+use std::time::Instant;
 
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -17,6 +18,9 @@ type Source = Pin<Box<dyn AsyncRead + Send>>;
 /// A running script. Dropping it closes its input, which every script of ours takes as the order to end.
 pub struct Process {
     pub(super) host: HostName,
+    /// What the script does; its values are not for the log.
+    pub(super) purpose: &'static str,
+    pub(super) started: Instant,
     pub stdin: Option<Sink>,
     pub stdout: Option<Source>,
     pub(super) stderr: Source,
@@ -54,6 +58,15 @@ impl Process {
         one.map_err(lost)?;
         other.map_err(lost)?;
         let status = self.exit.await?;
+        tracing::trace!(
+            host = %self.host,
+            script = self.purpose,
+            status,
+            seconds = self.started.elapsed().as_secs_f32(),
+            stdout = stdout.len(),
+            stderr = stderr.len(),
+            "script ended"
+        );
         Ok(Output {
             status,
             stdout: String::from_utf8_lossy(&stdout).into_owned(),

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
@@ -174,8 +174,11 @@ impl Remote for SshHost {
             };
             shell_status(status).ok_or_else(lost)
         });
+        tracing::trace!(host = %self.host, script = script.purpose, "script started on an ssh channel");
         Ok(Process {
             host: self.host.clone(),
+            purpose: script.purpose,
+            started: Instant::now(),
             stdin: Some(Box::pin(stdin)),
             stdout: Some(Box::pin(stdout)),
             stderr: Box::pin(stderr),

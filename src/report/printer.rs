@@ -17,23 +17,31 @@ use crate::plan::{Plan, Risk};
 pub struct Printer {
     json: bool,
     quiet: bool,
+    plain: bool,
 }
+
+/// Under this target the log has what was said to people.
+pub const SAID: &str = "arcusctl::said";
 
 impl Printer {
     pub fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+        Self { json, quiet, plain: false }
+    }
+
+    /// Draws no bars, since other lines come between.
+    #[must_use]
+    pub fn with_plain_lines(self, plain: bool) -> Self {
+        Self { plain, ..self }
     }
 
     /// True where bars may be drawn.
     pub(super) fn is_live(self) -> bool {
-        !self.quiet && std::io::stderr().is_terminal()
+        !self.quiet && !self.plain && std::io::stderr().is_terminal()
     }
 
     /// A line about what is going on.
     pub fn progress(self, line: &str) {
-        if !self.quiet {
-            error_line(line);
-        }
+        if self.quiet { log(line) } else { error_line(line) }
     }
 
     /// Something the operator must see, whatever was asked to be kept quiet.
@@ -117,13 +125,18 @@ impl Printer {
         Err(Failure::new(FailureKind::Interrupted, "not confirmed").hint("nothing was changed").into())
     }
 
+    /// Prints the document for programs.
+    pub fn json(self, document: &Document) {
+        match serde_json::to_string_pretty(document) {
+            Ok(text) => output(&(text + "\n")),
+            Err(error) => error_line(&format!("{} cannot write JSON: {error}", "error:".red().bold())),
+        }
+    }
+
     /// Says what a command came to; the last thing it prints.
     pub fn document(self, document: &Document) {
         if self.json {
-            match serde_json::to_string_pretty(document) {
-                Ok(text) => output(&(text + "\n")),
-                Err(error) => error_line(&format!("{} cannot write JSON: {error}", "error:".red().bold())),
-            }
+            self.json(document);
         } else {
             show_data(document);
         }
@@ -187,6 +200,12 @@ fn output(text: &str) {
     let _reader_gone = anstream::stdout().lock().write_all(text.as_bytes());
 }
 
+/// The log has it without colours, whatever the terminal shows.
+fn log(line: &str) {
+    tracing::info!(target: SAID, "{}", anstream::adapter::strip_str(line.trim_end()));
+}
+
 fn error_line(line: &str) {
+    log(line);
     let _reader_gone = writeln!(anstream::stderr().lock(), "{line}");
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{join_all, try_join_all};
+use tokio::time::error::Elapsed;
 use zookeeper_client::{
     Acls, Client, CreateMode, CreateOptions, Error, MultiWriteError, OneshotWatcher, SessionState,
 };
@@ -45,7 +46,10 @@ impl ZooKeeper {
             .with_server_version(3, 5, 9)
             .with_fail_eagerly()
             .connect(&list);
-        match tokio::time::timeout(limit, connecting).await {
+        let start = Instant::now();
+        let connected = tokio::time::timeout(limit, connecting).await;
+        told("open a session", start, connected.as_ref().map(|answer| answer.as_ref().err()));
+        match connected {
             Ok(Ok(client)) => Ok(Self { client, ensemble: list, limit }),
             Ok(Err(Error::NoHosts)) => Err(unreachable("no member accepts a session".to_owned())),
             Ok(Err(error)) => Err(unreachable(error.to_string())),
@@ -58,7 +62,10 @@ impl ZooKeeper {
         what: &str,
         answer: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Failure> {
-        match tokio::time::timeout(self.limit, answer).await {
+        let start = Instant::now();
+        let answer = tokio::time::timeout(self.limit, answer).await;
+        told(what, start, answer.as_ref().map(|answer| answer.as_ref().err()));
+        match answer {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.failure(what, &error)),
             Err(_) => Err(Failure::unreachable(format!("ZooKeeper at {}: cannot {what}", self.ensemble))
@@ -175,7 +182,13 @@ impl ZooKeeper {
             };
             added.map_err(|error| self.failure(&format!("{change}"), &error))?;
         }
-        match tokio::time::timeout(self.limit, writer.commit()).await {
+        let start = Instant::now();
+        let committed = tokio::time::timeout(self.limit, writer.commit()).await;
+        for change in changes {
+            tracing::trace!(%change, "ZooKeeper request within a transaction");
+        }
+        told(&what, start, committed.as_ref().map(|answer| answer.as_ref().err()));
+        match committed {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(MultiWriteError::OperationFailed { index, source })) => {
                 let change = changes.get(index).map_or_else(|| what.clone(), ToString::to_string);
@@ -204,6 +217,16 @@ impl ZooKeeper {
         if tokio::time::timeout(limit, closed).await.is_err() {
             tracing::debug!("the ZooKeeper session was left to expire");
         }
+    }
+}
+
+/// A request and how it went, for the log; what was read or written is not.
+fn told<E: std::fmt::Display>(request: &str, start: Instant, answer: Result<Option<&E>, &Elapsed>) {
+    let seconds = start.elapsed().as_secs_f32();
+    match answer {
+        Ok(None) => tracing::trace!(request, seconds, "ZooKeeper answered"),
+        Ok(Some(error)) => tracing::trace!(request, seconds, %error, "ZooKeeper refused"),
+        Err(_) => tracing::trace!(request, seconds, "ZooKeeper did not answer"),
     }
 }
 

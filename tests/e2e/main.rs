@@ -22,5 +22,6 @@ mod releases;
 mod shells;
 mod support;
 mod tree;
+mod voice;
 mod walkthrough;
 mod zookeeper;

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::support::{Run, Site, path};
 
 /// The program without a lab, for what needs none.
@@ -240,13 +242,23 @@ fn a_command_line_that_cannot_be_understood_ends_with_2_and_says_why() {
         &["memcached", "list", "--color", "some"],
         &["-q", "-v", "memcached", "list"],
     ] {
-        for more in [&[][..], &["--output", "json"]] {
-            let run = arcusctl(&[args, more].concat()).exits(2);
-            assert_eq!(run.stdout, "", "{args:?}");
+        let run = arcusctl(args).exits(2);
+        assert_eq!(run.stdout, "", "{args:?}");
+        assert!(run.stderr.contains("Usage: arcusctl") || run.stderr.contains("error: "), "{}", run.stderr);
+        if args.contains(&"--output") {
+            continue;
+        }
+        for wanted in [&["--output", "json"][..], &["--output=json"]] {
+            let asked = arcusctl(&[args, wanted].concat()).exits(2);
+            let document = asked.json();
+            assert_eq!((&document["version"], &document["exitCode"]), (&json!(1), &json!(2)), "{document}");
+            assert_eq!(document["command"], "arcusctl", "{document}");
+            assert_eq!(document["failures"][0]["kind"], "usage", "{document}");
+            let message = document["failures"][0]["message"].as_str().unwrap();
+            assert!(!message.is_empty() && !message.contains('\n'), "{document}");
             assert!(
-                run.stderr.contains("Usage: arcusctl") || run.stderr.contains("error: "),
-                "{}",
-                run.stderr
+                asked.stderr.contains("Usage: arcusctl") || asked.stderr.contains("error: "),
+                "{asked:?}"
             );
         }
     }
