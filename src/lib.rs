@@ -2,6 +2,7 @@
 //!
 //! The rooms, and the one direction in which they may know each other, are drawn in `docs/architecture.md`.
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod error;

@@ -1,6 +1,6 @@
 //! Benchmarks in the lab: `arcusctl` beside what an operator would do without it, in one run, as ratios.
 //!
-//! Needs root. `cargo bench --bench lab -- help start list deploy-10 deploy-100 redeploy growth` runs the sections named, or all. The
+//! Needs root. `cargo bench --bench lab -- help start list deploy-10 deploy-100 redeploy growth check` runs the sections named, or all. The
 //! table is Markdown for `docs/benchmarks.md`; figures are medians, and machines are noisy, so only ratios compare.
 #![expect(
     clippy::print_stdout,
@@ -9,6 +9,7 @@
     reason = "a benchmark reports to a terminal and fails by panicking"
 )]
 
+mod check;
 mod deploy;
 mod measure;
 mod nodes;
@@ -58,7 +59,7 @@ impl Row {
 
 type Section = (&'static str, fn() -> Vec<Row>);
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     ("help", nodes::help),
     ("start", nodes::start),
     ("list", nodes::list),
@@ -66,6 +67,7 @@ const SECTIONS: [Section; 7] = [
     ("deploy-100", deploy::first_large),
     ("redeploy", deploy::unchanged),
     ("growth", deploy::growth),
+    ("check", check::check),
 ];
 
 fn main() -> ExitCode {

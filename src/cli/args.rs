@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 
+pub use super::check::Check;
 use super::complete;
 pub use super::history::{History, HistoryShow, Resume};
 use super::offline::Offline;
@@ -89,6 +90,8 @@ pub struct Change {
 pub enum Command {
     /// Send the build to every host of the cloud and the ensemble, and switch to it
     Deploy(Deploy),
+    /// Look at every host and the cloud as a whole: what is well, what is not, and how to mend it
+    Check(Check),
     /// Switch every host back to a release that it still has
     Rollback {
         /// The cloud JSON

@@ -4,6 +4,7 @@
 
 pub mod args;
 mod changing;
+mod check;
 pub mod complete;
 mod context;
 mod deploy;
@@ -121,6 +122,7 @@ async fn run(call: Call, printer: Printer) -> Document {
 async fn dispatch(command: Command, context: &Context) -> Result<Document, Failures> {
     match command {
         Command::Deploy(args) => deploy::deploy(context, &args).await,
+        Command::Check(args) => check::check(context, &args).await,
         Command::Rollback { conf, to, change } => {
             releases::rollback(context, &conf, to.as_deref(), change).await
         }
@@ -141,6 +143,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Document, Failu
 fn name(command: &Command) -> &'static str {
     match command {
         Command::Deploy(_) => "deploy",
+        Command::Check(_) => "check",
         Command::Rollback { .. } => "rollback",
         Command::Releases { .. } => "releases",
         Command::Zookeeper(args::ZooKeeper::Init(_)) => "zookeeper init",

@@ -199,7 +199,7 @@ async fn ask_all(
     .await
 }
 
-fn unreadable(host: &HostName, what: &str, text: &str) -> Failure {
+pub(super) fn unreadable(host: &HostName, what: &str, text: &str) -> Failure {
     Failure::failed(format!("{host}: cannot make out {what}"))
         .cause(format!("it answered {:?}", text.chars().take(200).collect::<String>()))
         .hint(
@@ -208,11 +208,11 @@ fn unreadable(host: &HostName, what: &str, text: &str) -> Failure {
 }
 
 /// `key value` lines; a key may come several times.
-fn values<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn values<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
     text.lines().filter_map(move |line| line.strip_prefix(key)?.strip_prefix(' ')).map(str::trim_end)
 }
 
-fn value<'a>(text: &'a str, key: &'a str) -> Option<&'a str> {
+pub(super) fn value<'a>(text: &'a str, key: &'a str) -> Option<&'a str> {
     values(text, key).next().filter(|value| !value.is_empty())
 }
 

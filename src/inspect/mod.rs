@@ -5,6 +5,7 @@
 
 mod clouds;
 mod hosts;
+mod preflight;
 mod tree;
 
 pub use clouds::{
@@ -14,6 +15,10 @@ pub use clouds::{
 pub use hosts::{
     InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, ReleaseSeen, ReleaseUser, inspect_install,
     inspect_installs, inspect_members, inspect_processes,
+};
+pub use preflight::{
+    Account, ClockOffset, HostFacts, JavaSeen, Limit, Listener, MemberQuestion, NOT_DYNAMIC, PlaceSeen,
+    Questions, Reach, Route, RunDirectory, inspect_host,
 };
 pub use tree::{ArcusTree, Mapping, RegisteredCode};
 

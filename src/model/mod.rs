@@ -17,7 +17,7 @@ pub use cloud::{Cloud, NodeOptions, NodeSpec};
 pub use ensemble::{Ensemble, EnsembleFault, EnsembleMember};
 pub use host::HostName;
 pub use node_addr::{NodeAddr, NodeAddrFault};
-pub use package::{Archive, PackageFacts, Parcel};
+pub use package::{Archive, GlibcVersion, GlibcVersionFault, PackageFacts, PackageNeeds, Parcel};
 pub use release::{Compression, ReleaseId};
 pub use service_code::{ServiceCode, ServiceCodeFault};
 pub use znode::ZnodeChange;

@@ -27,6 +27,19 @@ pub(super) struct Archive {
 /// # Errors
 /// Everything wrong with it.
 pub(super) fn read(path: &Path, limits: &Limits) -> Result<Archive, Failures> {
+    read_noting(path, limits, |_| false, |_, _| {})
+}
+
+/// The same, telling `note` of every member: its name, and its content when the name is `wanted`.
+///
+/// # Errors
+/// Everything wrong with it.
+pub(super) fn read_noting(
+    path: &Path,
+    limits: &Limits,
+    wanted: fn(&[u8]) -> bool,
+    mut note: impl FnMut(&[u8], Option<&[u8]>),
+) -> Result<Archive, Failures> {
     let unreadable = |error: std::io::Error| {
         let failure = Failure::config(format!("the package {} cannot be read", path.display())).cause(&error);
         match error.kind() {
@@ -44,13 +57,15 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Archive, Failures> {
         return Err(Failure::config(format!("{} {what}", path.display())).hint(hint).into());
     }
     let largest = limits.unpacked.max(length.saturating_mul(limits.ratio));
-    let mut tape = Tape::new(BufReader::with_capacity(CHUNK, Gunzip::new(&mut packed)), largest);
+    let mut tape =
+        Tape::new(BufReader::with_capacity(CHUNK, Gunzip::new(&mut packed)), largest).keeping(wanted);
     let mut listing = Listing::new(Origin::Archive, limits);
     let mut last = String::from("its beginning");
     loop {
         match tape.next() {
             Ok(None) => break,
-            Ok(Some(Member { name, kind })) => {
+            Ok(Some(Member { name, kind, content })) => {
+                note(&name, content.as_deref());
                 if listing.add(&name, kind, &mut faults).is_err() {
                     let message = format!(
                         "has more entries or longer names than a package may ({})",

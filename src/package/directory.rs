@@ -31,6 +31,8 @@ pub(super) struct Tree {
     pub(super) items: Vec<Item>,
     /// Names at the top, sorted.
     pub(super) entries: Vec<String>,
+    /// Path below the root of the file that `bin/memcached` is.
+    pub(super) memcached: String,
     pub(super) architecture: Option<&'static str>,
     pub(super) unpacked_bytes: u64,
     pub(super) names_sha256: String,
@@ -115,8 +117,8 @@ pub(super) fn read(given: &Path, limits: &Limits) -> Result<Tree, Failures> {
     items.sort();
     let architecture =
         first_bytes(&base.join(&summary.memcached)).ok().and_then(|head| elf::architecture(&head));
-    let Summary { entries, unpacked_bytes, names_sha256, .. } = summary;
-    Ok(Tree { items, entries, architecture, unpacked_bytes, names_sha256 })
+    let Summary { entries, memcached, unpacked_bytes, names_sha256, .. } = summary;
+    Ok(Tree { items, entries, memcached, architecture, unpacked_bytes, names_sha256 })
 }
 
 /// An install path of a host holds links into the release in use; the release is what was packed once.

@@ -10,6 +10,7 @@ mod faults;
 mod gunzip;
 mod listing;
 mod name;
+mod needs;
 mod pack;
 mod recognise;
 mod tape;
@@ -24,6 +25,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
+
+pub use needs::needs;
 
 use crate::error::{Failure, Failures};
 use crate::model::{Archive, PackageFacts, Parcel, ReleaseId};
@@ -109,16 +112,7 @@ pub fn open(path: &Path) -> Result<Package, Failures> {
 }
 
 fn open_within(path: &Path, limits: &Limits) -> Result<Package, Failures> {
-    let metadata = std::fs::metadata(path).map_err(|error| {
-        let failure = Failure::config(format!("the package {} cannot be read", path.display())).cause(&error);
-        match error.kind() {
-            ErrorKind::NotFound => {
-                failure.hint("name a .tar.gz or a directory: --package, or package in arcusctl.toml")
-            }
-            _ => failure,
-        }
-    })?;
-    if metadata.is_dir() {
+    if is_directory(path)? {
         let tree = directory::read(path, limits)?;
         let packed = pack::pack(path, &tree)?;
         let directory::Tree { entries, architecture, unpacked_bytes, names_sha256, .. } = tree;
@@ -134,10 +128,6 @@ fn open_within(path: &Path, limits: &Limits) -> Result<Package, Failures> {
             spool: Some(packed.file),
         });
     }
-    if !metadata.is_file() {
-        let failure = Failure::config(format!("{} is neither a file nor a directory", path.display()));
-        return Err(failure.hint("give a .tar.gz of an Arcus install, or its directory").into());
-    }
     let archive::Archive { bytes, sha256, summary } = archive::read(path, limits)?;
     Ok(Package {
         path: path.to_owned(),
@@ -150,4 +140,22 @@ fn open_within(path: &Path, limits: &Limits) -> Result<Package, Failures> {
         names_sha256: summary.names_sha256,
         spool: None,
     })
+}
+
+/// Whether a package is a directory; a file otherwise.
+fn is_directory(path: &Path) -> Result<bool, Failure> {
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        let failure = Failure::config(format!("the package {} cannot be read", path.display())).cause(&error);
+        match error.kind() {
+            ErrorKind::NotFound => {
+                failure.hint("name a .tar.gz or a directory: --package, or package in arcusctl.toml")
+            }
+            _ => failure,
+        }
+    })?;
+    if !metadata.is_dir() && !metadata.is_file() {
+        let failure = Failure::config(format!("{} is neither a file nor a directory", path.display()));
+        return Err(failure.hint("give a .tar.gz of an Arcus install, or its directory"));
+    }
+    Ok(metadata.is_dir())
 }

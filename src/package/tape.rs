@@ -14,12 +14,16 @@ const BLOCK: usize = 512;
 const LONGEST_NAME: u64 = 8 * 1024;
 /// Attributes of one member; those of real archives are a few hundred bytes.
 const LARGEST_ATTRIBUTES: u64 = 1024 * 1024;
+/// No program or library of Arcus comes near; this is all the memory that reading one whole may cost.
+const LARGEST_WANTED: u64 = 256 * 1024 * 1024;
 
 /// One member of an archive.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) name: Vec<u8>,
     pub(super) kind: Kind,
+    /// The content of a file that was wanted whole.
+    pub(super) content: Option<Vec<u8>>,
 }
 
 /// Why an archive cannot be read on.
@@ -66,12 +70,19 @@ pub(super) struct Tape<R> {
     from: R,
     position: u64,
     limit: u64,
+    /// Which members are wanted whole, by their names; none of them beyond [`LARGEST_WANTED`].
+    wanted: fn(&[u8]) -> bool,
 }
 
 impl<R: BufRead> Tape<R> {
     /// Reads `from`, but never more than `limit` bytes of it.
     pub(super) fn new(from: R, limit: u64) -> Self {
-        Self { from, position: 0, limit }
+        Self { from, position: 0, limit, wanted: |_| false }
+    }
+
+    /// The same, with the content of those members whose names are `wanted`.
+    pub(super) fn keeping(self, wanted: fn(&[u8]) -> bool) -> Self {
+        Self { wanted, ..self }
     }
 
     /// The next member; `None` at the end, when all has been read and found in order.
@@ -148,9 +159,14 @@ impl<R: BufRead> Tape<R> {
         let name = name.unwrap_or_else(|| header_name(block));
         let link = link.unwrap_or_else(|| text(&block[157..257]).to_vec());
         let mut head = Vec::new();
+        let keep = size <= LARGEST_WANTED && (self.wanted)(&name);
+        let mut kept = Vec::new();
         self.content(size, |bytes| {
             let missing = elf::HEAD - head.len();
             head.extend(bytes.iter().take(missing));
+            if keep {
+                kept.extend_from_slice(bytes);
+            }
         })?;
         let kind = match type_flag {
             _ if sparse => Kind::Foreign("a sparse file".to_owned()),
@@ -171,7 +187,8 @@ impl<R: BufRead> Tape<R> {
             b'6' => Kind::Foreign("a fifo".to_owned()),
             other => Kind::Foreign(format!("an entry of the unknown type '{}'", other.escape_ascii())),
         };
-        Ok(Member { name, kind })
+        let content = (keep && matches!(kind, Kind::File { .. })).then_some(kept);
+        Ok(Member { name, kind, content })
     }
 
     /// Nothing but zeros may come after the first block of zeros, and at least one more block of them must.

@@ -20,7 +20,7 @@ pub struct DeployWish {
 }
 
 /// Room to leave on a file system besides what is written.
-const SPARE_BYTES: u64 = 16 * 1024 * 1024;
+pub const SPARE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Plans a deploy; `hosts` is what was seen of each, in the order to report them.
 pub fn deploy(

@@ -21,11 +21,11 @@ use crate::error::Failure;
 use crate::model::{EnsembleMember, HostName, NodeAddr};
 
 pub use action::{Action, MemberLayout, NodeLaunch, NodeStop, ProcessId};
-pub use deploy::{DeployWish, deploy};
+pub use deploy::{DeployWish, SPARE_BYTES, deploy};
 pub use ensemble::{init, restart, start_members, stop_members};
 pub use layout::{EnsembleWish, MemberDirs, Members, layouts};
 pub use nodes::{NodesSeen, Selection, start_nodes, stop_nodes};
-pub use register::{register, unregister};
+pub use register::{foreign_owners, leaving_online, names_of, register, unregister};
 pub use releases::rollback;
 pub use structure::create_structure;
 

@@ -26,7 +26,7 @@ pub fn register(cloud: &Cloud, tree: &ArcusTree, now: &str) -> Result<Plan, Fail
         refuse_foreign(&cloud.code, node, tree, &mut failures);
     }
     let removed = removed_mappings(cloud, tree);
-    refuse_online(&cloud.code, &removed, tree, &mut failures);
+    refuse_online(cloud, tree, &mut failures);
     Failures::none_of(failures)?;
 
     let mut changes = Vec::new();
@@ -143,6 +143,17 @@ fn refuse_replicated(code: &ServiceCode, tree: &ArcusTree, failures: &mut Vec<Fa
 }
 
 fn refuse_foreign(code: &ServiceCode, node: &NodeSpec, tree: &ArcusTree, failures: &mut Vec<Failure>) {
+    for owner in foreign_owners(code, node, tree) {
+        failures.push(
+            Failure::refused(format!("{} belongs to service code {owner}", node.addr))
+                .cause("a cache node that finds two service codes for its address refuses to start")
+                .hint(format!("take it out of {owner} first, or give this node another port")),
+        );
+    }
+}
+
+/// Other service codes that have the address of `node`.
+pub fn foreign_owners<'t>(code: &ServiceCode, node: &NodeSpec, tree: &'t ArcusTree) -> BTreeSet<&'t str> {
     // A cache node is found by any of three names; the one with the address itself would win over the owner's.
     let names = names_of(node);
     let mapped = names
@@ -157,27 +168,13 @@ fn refuse_foreign(code: &ServiceCode, node: &NodeSpec, tree: &ArcusTree, failure
                 .iter()
                 .any(|name| NodeAddr::from_ephemeral_name(name).as_ref() == Ok(&node.addr))
     });
-    let owners: BTreeSet<&str> =
-        mapped.map(String::as_str).chain(online.map(|(owner, _)| owner.as_str())).collect();
-    for owner in owners {
-        failures.push(
-            Failure::refused(format!("{} belongs to service code {owner}", node.addr))
-                .cause("a cache node that finds two service codes for its address refuses to start")
-                .hint(format!("take it out of {owner} first, or give this node another port")),
-        );
-    }
+    mapped.map(String::as_str).chain(online.map(|(owner, _)| owner.as_str())).collect()
 }
 
-fn refuse_online(code: &ServiceCode, removed: &[String], tree: &ArcusTree, failures: &mut Vec<Failure>) {
-    let Some(registered) = tree.codes.get(code.as_str()) else { return };
-    let online: BTreeSet<String> = registered
-        .members
-        .iter()
-        .filter_map(|name| NodeAddr::from_ephemeral_name(name).ok())
-        .map(|addr| addr.to_string())
-        .collect();
-    let live: Vec<&str> = removed.iter().filter(|name| online.contains(*name)).map(String::as_str).collect();
+fn refuse_online(cloud: &Cloud, tree: &ArcusTree, failures: &mut Vec<Failure>) {
+    let live = leaving_online(cloud, tree);
     if !live.is_empty() {
+        let code = &cloud.code;
         failures.push(
             Failure::refused(format!(
                 "{code}: {} node(s) that the document no longer has are online",
@@ -187,6 +184,18 @@ fn refuse_online(code: &ServiceCode, removed: &[String], tree: &ArcusTree, failu
             .hint(format!("stop them first: arcusctl memcached stop {code} {}", live.join(" "))),
         );
     }
+}
+
+/// Registered nodes of the cloud that are online and that its document no longer has.
+pub fn leaving_online(cloud: &Cloud, tree: &ArcusTree) -> Vec<String> {
+    let Some(registered) = tree.codes.get(cloud.code.as_str()) else { return Vec::new() };
+    let online: BTreeSet<String> = registered
+        .members
+        .iter()
+        .filter_map(|name| NodeAddr::from_ephemeral_name(name).ok())
+        .map(|addr| addr.to_string())
+        .collect();
+    removed_mappings(cloud, tree).into_iter().filter(|name| online.contains(name)).collect()
 }
 
 /// The znode of the code itself is written in place: were it deleted and created, every live node would leave.
@@ -287,7 +296,7 @@ fn removed_mappings(cloud: &Cloud, tree: &ArcusTree) -> Vec<String> {
 }
 
 /// The names under which a cache node looks for its mapping (arcus-memcached `arcus_zk.c`).
-fn names_of(node: &NodeSpec) -> [String; 3] {
+pub fn names_of(node: &NodeSpec) -> [String; 3] {
     let addr = node.addr;
     [addr.to_string(), format!("{}:{}", node.hostname, addr.port), addr.ip.to_string()]
 }

@@ -1,6 +1,6 @@
 //! The one document a command comes to: printed whole as JSON, or told to a person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::exit_code::exit_code;
 use super::{PingAnswer, RunDetail, RunSummary};
+use crate::check::{CheckItem, Verdict};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
@@ -61,6 +62,7 @@ pub enum Data {
     Runs(Vec<RunSummary>),
     Run(Box<RunDetail>),
     CloudRuns(Vec<CloudRun>),
+    Checks(Vec<CheckItem>),
 }
 
 /// What a command wrote on this machine.
@@ -266,6 +268,17 @@ impl Document {
     /// Where keys are.
     pub fn of_keys(report: KeyReport) -> Self {
         Self { data: Some(Data::Keys(report)), ..Self::new("locate") }.settle(true)
+    }
+
+    /// What was checked. Something is so when a host has no fail; without any such host nothing is.
+    pub fn of_checks(items: Vec<CheckItem>) -> Self {
+        let hosts = |fits: fn(Verdict) -> bool| -> BTreeSet<HostName> {
+            items.iter().filter(|item| fits(item.verdict)).filter_map(|item| item.subject.host()).collect()
+        };
+        let failed = hosts(|verdict| verdict == Verdict::Fail);
+        let success = hosts(|_| true).iter().any(|host| !failed.contains(host));
+        let failures = items.iter().filter_map(CheckItem::failure).collect();
+        Self { failures, data: Some(Data::Checks(items)), ..Self::new("check") }.settle(success)
     }
 
     /// A command made of others.

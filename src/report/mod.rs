@@ -2,6 +2,7 @@
 //!
 //! Boundary: data goes to standard output, everything else to standard error; nothing here changes what happens.
 
+mod checks;
 mod document;
 mod exit_code;
 mod failures;

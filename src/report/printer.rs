@@ -5,9 +5,9 @@ use std::io::{BufRead as _, IsTerminal as _, Write};
 use owo_colors::OwoColorize as _;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::document::Document;
+use super::document::{Data, Document};
 use super::progress::Progress;
-use super::{failures, plans, tables};
+use super::{checks, failures, plans, tables};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Event, Outcome};
 use crate::plan::{Plan, Risk};
@@ -140,7 +140,9 @@ impl Printer {
         } else {
             show_data(document);
         }
-        let told = failures::render(&document.failures);
+        // Failed checks stand in full where the others stand.
+        let is_shown = !self.json && matches!(document.data, Some(Data::Checks(_)));
+        let told = if is_shown { String::new() } else { failures::render(&document.failures) };
         if !told.is_empty() {
             error_line(&format!("\n{}", told.trim_end()));
         }
@@ -174,6 +176,9 @@ fn summary(document: &Document) -> Option<String> {
             "incomplete".red().to_string()
         };
         return Some(format!("{}: {state}", document.command));
+    }
+    if let Some(Data::Checks(items)) = &document.data {
+        return Some(format!("{}: {}", document.command.bold(), checks::summary(items)));
     }
     let plan = document.plan.as_ref()?;
     let count =

@@ -26,6 +26,7 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Runs(runs) => history::render_runs(runs),
         Data::Run(run) => history::render_run(run),
         Data::CloudRuns(runs) => history::render_cloud_runs(runs),
+        Data::Checks(items) => super::checks::render(items),
     }
 }
 

@@ -1,0 +1,89 @@
+//! `check`: every host and the plan as a whole are judged before anything is done.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use futures::FutureExt as _;
+use futures::future::join_all;
+
+use super::context::Context;
+use super::deploy::hosts;
+use crate::check::{Asked, Scene, check as judge, planned_layouts};
+use crate::config::load_cloud;
+use crate::error::{Failure, Failures};
+use crate::inspect::{ArcusTree, inspect_host};
+use crate::model::PackageNeeds;
+use crate::package;
+use crate::report::Document;
+use crate::zk::probe_members;
+
+/// For one answer to `srvr`.
+const PROBE_LIMIT: Duration = Duration::from_secs(3);
+
+/// What `check` takes.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The cloud JSON
+    #[arg(value_name = "CONF")]
+    pub conf: PathBuf,
+    /// The package that is to fit the hosts: a .tar.gz or a directory [default: the settings]
+    #[arg(long, value_name = "FILE|DIR")]
+    pub package: Option<PathBuf>,
+}
+
+pub(super) async fn check(context: &Context, args: &Check) -> Result<Document, Failures> {
+    let cloud = load_cloud(&args.conf)?;
+    let (hosts, no_ensemble) = context.look(hosts(context, &cloud)).await?;
+    let no_ensemble = no_ensemble.is_some();
+    let layouts = planned_layouts(&context.ensemble, &context.settings);
+    let members = if no_ensemble { &[] } else { layouts.as_deref().unwrap_or_default() };
+    let path = args.package.clone().or_else(|| context.settings.package.clone());
+    // Hosts are asked what the package wants of them; reading it goes on while the connections are made.
+    let package = read(path).map(Arc::new).shared();
+    let asked = |package: Arc<Option<Result<PackageNeeds, Failures>>>, host: &_| {
+        let package = package.as_ref().as_ref().and_then(|needs| needs.as_ref().ok());
+        Asked { cloud: &cloud, settings: &context.settings, members, package }.of(host)
+    };
+    let limit = context.settings.timeouts.command;
+    let looks = join_all(hosts.iter().map(|host| {
+        let questions = package.clone().map(|package| asked(package, host));
+        async move { (host.clone(), inspect_host(&context.fleet, host, questions, limit).await) }
+    }));
+    let states =
+        async { if no_ensemble { Vec::new() } else { probe_members(&context.ensemble, PROBE_LIMIT).await } };
+    let tree = async {
+        if no_ensemble {
+            return Err(Failure::refused("no ensemble was named"));
+        }
+        ArcusTree::read(&*context.operator.zookeeper().await?).await
+    };
+    let here = context.fleet.here(&hosts);
+    let looking = Box::pin(async { tokio::join!(looks, states, tree, here, package.clone()) });
+    let (seen, states, tree, this_machine, package) = context.look(looking).await?;
+    let scene = Scene {
+        cloud: &cloud,
+        settings: &context.settings,
+        ensemble: &context.ensemble,
+        no_ensemble,
+        this_machine: &this_machine,
+        layouts: &layouts,
+        hosts: &seen,
+        states: &states,
+        tree: &tree,
+        package: package.as_ref().as_ref(),
+    };
+    Ok(Document::of_checks(judge(&scene)))
+}
+
+/// What the package wants; `None` when there is none.
+async fn read(path: Option<PathBuf>) -> Option<Result<PackageNeeds, Failures>> {
+    let path = path?;
+    let read = tokio::task::spawn_blocking(move || package::needs(&path)).await;
+    Some(
+        read.unwrap_or_else(|error| {
+            Err(Failure::failed("reading the package broke off").cause(error).into())
+        }),
+    )
+}
