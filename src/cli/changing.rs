@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 
 use super::args::Change;
@@ -15,9 +17,12 @@ use crate::exec::{Events, Operator, Record, StepResult, run};
 use crate::journal::{About, CloudRun, Journal, record_cloud_run};
 use crate::plan::{Plan, Risk, Step};
 use crate::report::{Document, command_line, outcome_of};
+use crate::zk::{MemberState, probe_member};
 
 /// Writing the short record must not hold up a command whose work is done.
 const RECORD_LIMIT: Duration = Duration::from_secs(5);
+/// A member that serves says so at once.
+const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 
 /// What looking came to: what to do, and by whom where the run's own operator would not do.
 #[derive(Debug)]
@@ -177,12 +182,32 @@ impl Context {
         self.record_in_zookeeper(&trail.abouts, &run).await;
     }
 
+    /// Before the ensemble is set up, or after it was stopped, nobody does; trying to open a session would take seconds.
+    async fn some_member_answers(&self) -> bool {
+        let members = self.ensemble.members().iter();
+        let mut states: FuturesUnordered<_> =
+            members.map(|member| probe_member(member, ANSWER_LIMIT)).collect();
+        while let Some(state) = states.next().await {
+            let nobody = matches!(
+                state,
+                MemberState::Down { .. } | MemberState::Unreachable { .. } | MemberState::Silent
+            );
+            if !nobody {
+                return true;
+            }
+        }
+        false
+    }
+
     async fn record_in_zookeeper(&self, abouts: &[About], run: &CloudRun) {
+        if !self.some_member_answers().await {
+            tracing::debug!("no record is left in ZooKeeper: no member answers");
+            return;
+        }
         let recording = async {
             let zookeeper = match self.operator.zookeeper().await {
                 Ok(zookeeper) => zookeeper,
                 Err(failure) => {
-                    // Before the ensemble is set up, or after it was stopped, there is nowhere to write to.
                     tracing::debug!(%failure, "no record is left in ZooKeeper");
                     return Ok(());
                 }
