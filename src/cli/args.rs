@@ -109,6 +109,9 @@ pub enum Command {
         #[arg(value_name = "CONF")]
         conf: PathBuf,
     },
+    /// The hosts themselves: what must be so before a first deploy
+    #[command(subcommand)]
+    Hosts(super::hosts::Hosts),
     /// The ZooKeeper ensemble: set up, start, stop, look
     #[command(subcommand)]
     Zookeeper(ZooKeeper),

@@ -13,10 +13,10 @@ use super::args::Change;
 use super::context::Context;
 use super::invocation::store;
 use crate::error::{Failure, Failures};
-use crate::exec::{Events, Operator, Record, StepResult, run};
+use crate::exec::{Events, Operator, Perform, Record, StepResult, run};
 use crate::journal::{About, CloudRun, Journal, record_cloud_run};
 use crate::plan::{Plan, Risk, Step};
-use crate::report::{Document, command_line, outcome_of};
+use crate::report::{Document, Printer, command_line, outcome_of};
 use crate::zk::{MemberState, probe_member};
 
 /// Writing the short record must not hold up a command whose work is done.
@@ -110,15 +110,43 @@ impl Context {
         }
     }
 
+    /// Shows a plan whose steps need the operator's terminal, and has it carried out step by step.
+    pub(super) async fn change_at_terminal(
+        &self,
+        about: &About,
+        plan: Plan,
+        performer: &dyn Perform,
+    ) -> Document {
+        let mut journal = None;
+        if plan.is_empty() {
+            self.printer.holdings(&plan);
+        } else {
+            self.printer.plan(&plan, true);
+            journal = self.journal(about).await;
+        }
+        self.carry_out_by(performer, plan, Recorder { journal }, 1, self.printer.with_plain_lines(true)).await
+    }
+
     async fn carry_out(&self, plan: Plan, operator: &Operator, recorder: Recorder) -> Document {
+        self.carry_out_by(operator, plan, recorder, self.settings.concurrency, self.printer).await
+    }
+
+    async fn carry_out_by(
+        &self,
+        performer: &dyn Perform,
+        plan: Plan,
+        recorder: Recorder,
+        concurrency: usize,
+        printer: Printer,
+    ) -> Document {
         self.acting.store(true, Ordering::Relaxed);
         let start = Instant::now();
         if let Some(journal) = &recorder.journal {
             journal.plan(&plan).await;
         }
         let (events, receiver) = Events::channel();
-        let follower = tokio::spawn(self.printer.follow(receiver));
-        let report = run(&plan, operator, &recorder, &events, self.settings.concurrency, &self.stop).await;
+        let follower = tokio::spawn(printer.follow(receiver));
+        let report = run(&plan, performer, &recorder, &events, concurrency, &self.stop).await;
         drop(events);
         if let Err(error) = follower.await {
             tracing::warn!(%error, "the progress display ended early");

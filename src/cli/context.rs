@@ -28,6 +28,8 @@ pub(super) struct Context {
     pub(super) ensemble: Ensemble,
     /// Nobody named an ensemble; it is the one on this machine by default.
     pub(super) ensemble_is_default: bool,
+    /// What to do about hosts that known_hosts does not have.
+    pub(super) host_keys: HostKeys,
     pub(super) fleet: Arc<Fleet>,
     pub(super) operator: Operator,
     pub(super) stop: Stop,
@@ -70,6 +72,7 @@ impl Context {
             settings,
             ensemble,
             ensemble_is_default,
+            host_keys,
             fleet,
             operator,
             stop: Stop::default(),

@@ -9,6 +9,7 @@ pub mod complete;
 mod context;
 mod deploy;
 mod history;
+mod hosts;
 mod invocation;
 mod locate;
 mod logging;
@@ -18,6 +19,7 @@ pub mod offline;
 mod ping;
 mod quicksetup;
 mod releases;
+mod trust;
 mod usage;
 mod zookeeper;
 
@@ -127,6 +129,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Document, Failu
             releases::rollback(context, &conf, to.as_deref(), change).await
         }
         Command::Releases { conf } => releases::releases(context, &conf).await,
+        Command::Hosts(command) => hosts::run(context, &command).await,
         Command::Zookeeper(command) => zookeeper::run(context, command).await,
         Command::Memcached(command) => memcached::run(context, command).await,
         Command::Locate(args) => locate::locate(context, &args).await,
@@ -146,6 +149,8 @@ fn name(command: &Command) -> &'static str {
         Command::Check(_) => "check",
         Command::Rollback { .. } => "rollback",
         Command::Releases { .. } => "releases",
+        Command::Hosts(hosts::Hosts::Trust(_)) => "hosts trust",
+        Command::Hosts(hosts::Hosts::Prepare(_)) => "hosts prepare",
         Command::Zookeeper(args::ZooKeeper::Init(_)) => "zookeeper init",
         Command::Zookeeper(args::ZooKeeper::Start(_)) => "zookeeper start",
         Command::Zookeeper(args::ZooKeeper::Stop(_)) => "zookeeper stop",

@@ -39,7 +39,7 @@ const MEANINGS: [Meaning; 14] = [
     Meaning {
         status: 67,
         means: "EX_NOUSER: the user to run as does not exist",
-        cure: "create it (useradd -M -s /sbin/nologin memcached), or set [memcached] user",
+        cure: "create it (arcusctl hosts prepare CONF; by hand: useradd -M -s /sbin/nologin memcached), or set [memcached] user",
     },
     Meaning {
         status: 69,

@@ -9,6 +9,8 @@ mod exit_status;
 mod member_words;
 mod nodes;
 mod operator;
+mod prepare;
+mod trust;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -25,6 +27,7 @@ use crate::plan::{Gate, Plan, Step, Target};
 
 pub use exit_status::meaning;
 pub use operator::Operator;
+pub use trust::KeyInstaller;
 
 /// What became of one thing.
 #[derive(Clone, Debug, PartialEq, Serialize)]

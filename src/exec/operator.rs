@@ -93,6 +93,9 @@ impl Operator {
             (Action::StageRelease { release, compression, partial, .. }, Target::Host(host)) => {
                 self.stage_release(host, release, *compression, *partial, events).await
             }
+            (Action::PrepareHost { change, elevate }, Target::Host(host)) => {
+                self.prepare_host(host, change, *elevate).await
+            }
             (Action::PruneReleases { releases }, Target::Host(host)) => {
                 self.prune_releases(host, releases).await
             }

@@ -6,6 +6,7 @@
 mod clouds;
 mod hosts;
 mod preflight;
+mod prepared;
 mod tree;
 
 pub use clouds::{
@@ -19,6 +20,9 @@ pub use hosts::{
 pub use preflight::{
     Account, ClockOffset, HostFacts, JavaSeen, Limit, Listener, MemberQuestion, NOT_DYNAMIC, PlaceSeen,
     Questions, Reach, Route, RunDirectory, inspect_host,
+};
+pub use prepared::{
+    Entry, InstallPlace, LimitsSeen, PackageManager, PreparedSeen, Rights, RunPlace, inspect_prepared,
 };
 pub use tree::{ArcusTree, Mapping, RegisteredCode};
 

@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 
 use serde::Serialize;
 
+use super::HostChange;
 use crate::model::{
     Compression, EnsembleMember, NodeAddr, NodeOptions, ReleaseId, ServiceCode, ZnodeChange, human_bytes,
 };
@@ -16,6 +17,12 @@ pub enum Action {
     /// Send the package, verify it there and unpack it beside what is in use. `partial` bytes of an upload that was cut
     /// short lie there; they are kept if they match.
     StageRelease { release: ReleaseId, bytes: u64, compression: Compression, partial: u64 },
+    /// Make a host ready for a first deploy; `elevate`: by way of sudo.
+    PrepareHost { change: HostChange, elevate: bool },
+    /// Make a key to log in with; only the public part, where the private one is there.
+    MakeKey { path: String, part: KeyPart },
+    /// Have a host accept the key: the person types the password to ssh itself.
+    InstallKey { key: String, host_key: HostKey },
     /// Make the staged release the current one, by one rename.
     SwitchRelease { release: ReleaseId, from: Option<ReleaseId>, adopts: Vec<String> },
     /// Give a release that is there the name that the operator gives it now.
@@ -40,6 +47,25 @@ pub enum Action {
     StartNodes { code: ServiceCode, zookeeper: String, nodes: Vec<NodeLaunch> },
     /// Stop cache nodes of one host and see each leave.
     StopNodes { code: ServiceCode, nodes: Vec<NodeStop> },
+}
+
+/// What of a key is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyPart {
+    Whole,
+    Public,
+}
+
+/// What is known of the key by which a host proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostKey {
+    Known,
+    /// The person is to confirm it to ssh.
+    Confirm,
+    /// It is recorded as it is.
+    Accept,
 }
 
 /// Where a member keeps what, and which ports it uses.
@@ -96,6 +122,21 @@ impl fmt::Display for Action {
             Self::StageRelease { release, bytes, partial, .. } => {
                 let (partial, bytes) = (human_bytes(*partial), human_bytes(*bytes));
                 write!(out, "send and unpack release {release} (going on after {partial} of {bytes})")
+            }
+            Self::MakeKey { path, part: KeyPart::Whole } => {
+                write!(out, "make an ed25519 key without a passphrase: {path}")
+            }
+            Self::MakeKey { path, part: KeyPart::Public } => write!(out, "write the public part of {path}"),
+            Self::InstallKey { key, host_key } => {
+                let before = match host_key {
+                    HostKey::Known => "",
+                    HostKey::Confirm => "confirm its host key to ssh, and ",
+                    HostKey::Accept => "record its host key, and ",
+                };
+                write!(out, "{before}install {key}.pub; ssh asks for the password")
+            }
+            Self::PrepareHost { change, elevate } => {
+                write!(out, "{change}{}", if *elevate { " (with sudo)" } else { "" })
             }
             Self::TidyUp { leftovers } => write!(out, "tidy up {}", leftovers.join(", ")),
             Self::PruneReleases { releases } => {

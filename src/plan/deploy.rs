@@ -34,7 +34,7 @@ pub fn deploy(
     let mut label = Vec::new();
     let mut switch = Vec::new();
     let mut prune = Vec::new();
-    for (host, install) in machines(&mut plan, hosts) {
+    for (host, install) in machines(&mut plan, hosts, |install| install.machine.as_ref()) {
         let target = Target::Host(host.clone());
         let releases = prunable(install, &package.release, wish.keep);
         let freed = releases.iter().filter_map(|id| install.releases.get(id)).map(|seen| seen.bytes).sum();
@@ -86,23 +86,24 @@ pub fn deploy(
 }
 
 /// The hosts that answered, each machine once; what is left out becomes a problem or holds.
-pub(super) fn machines<'a>(
+pub(super) fn machines<'a, Seen>(
     plan: &mut Plan,
-    hosts: &'a [(HostName, Inspected<InstallSeen>)],
-) -> Vec<(&'a HostName, &'a InstallSeen)> {
+    hosts: &'a [(HostName, Inspected<Seen>)],
+    machine: impl Fn(&'a Seen) -> Option<&'a MachineId>,
+) -> Vec<(&'a HostName, &'a Seen)> {
     let mut served: BTreeMap<&MachineId, &HostName> = BTreeMap::new();
     let mut machines = Vec::new();
     for (host, seen) in hosts {
         let target = Target::Host(host.clone());
         match seen {
             Err(failure) => plan.problem(target, failure.clone()),
-            Ok(install) => match install.machine.as_ref().map(|machine| (machine, served.get(machine))) {
+            Ok(seen) => match machine(seen).map(|machine| (machine, served.get(machine))) {
                 Some((_, Some(first))) => plan.hold(target, format!("is the same machine as {first}")),
                 Some((machine, None)) => {
                     served.insert(machine, host);
-                    machines.push((host, install));
+                    machines.push((host, seen));
                 }
-                None => machines.push((host, install)),
+                None => machines.push((host, seen)),
             },
         }
     }

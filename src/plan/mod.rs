@@ -6,11 +6,14 @@
 mod action;
 mod deploy;
 mod ensemble;
+mod host_change;
 mod layout;
 mod nodes;
+mod prepare;
 mod register;
 mod releases;
 mod structure;
+mod trust;
 mod zoo_cfg;
 
 use std::fmt;
@@ -20,14 +23,17 @@ use serde::Serialize;
 use crate::error::Failure;
 use crate::model::{EnsembleMember, HostName, NodeAddr};
 
-pub use action::{Action, MemberLayout, NodeLaunch, NodeStop, ProcessId};
+pub use action::{Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeStop, ProcessId};
 pub use deploy::{DeployWish, SPARE_BYTES, deploy};
 pub use ensemble::{init, restart, start_members, stop_members};
+pub use host_change::HostChange;
 pub use layout::{EnsembleWish, MemberDirs, Members, layouts};
 pub use nodes::{NodesSeen, Selection, start_nodes, stop_nodes};
+pub use prepare::{JavaConsent, Need, PrepareWish, java_release, prepare};
 pub use register::{foreign_owners, leaving_online, names_of, register, unregister};
 pub use releases::rollback;
 pub use structure::create_structure;
+pub use trust::{KeySeen, TrustSeen, trust};
 
 /// What a step is about, and what a failure is filed under.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -14,7 +14,7 @@ use crate::model::{HostName, ReleaseId};
 /// When some host cannot be asked or lacks the release, or hosts would go back to different ones; nothing switches then.
 pub fn rollback(to: Option<&str>, hosts: &[(HostName, Inspected<InstallSeen>)]) -> Result<Plan, Failures> {
     let mut plan = Plan::new("rollback");
-    let machines = machines(&mut plan, hosts);
+    let machines = machines(&mut plan, hosts, |install| install.machine.as_ref());
     let mut failures: Vec<Failure> =
         std::mem::take(&mut plan.problems).into_iter().map(|problem| problem.failure).collect();
     let release = match to {

@@ -23,18 +23,18 @@ impl Remote for LocalHost {
     }
 
     async fn spawn(&self, script: &Script) -> Result<Process, Failure> {
-        let mut child = Command::new("sh")
-            .arg("-c")
-            .arg(script.text)
-            .arg("sh")
-            .args(&script.args)
+        let (program, words) = script.words();
+        let mut child = Command::new(program)
+            .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // A Ctrl-C at the terminal goes to the whole foreground group; the script must be able to finish its step.
             .process_group(0)
             .spawn()
-            .map_err(|error| Failure::failed(format!("{}: cannot start sh", self.host)).cause(error))?;
+            .map_err(|error| {
+                Failure::failed(format!("{}: cannot start {program}", self.host)).cause(error)
+            })?;
         let missing = || Failure::failed(format!("{}: sh started without its pipes", self.host));
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;

@@ -19,7 +19,7 @@ use crate::model::HostName;
 
 pub use fleet::{Connect, Fleet};
 pub use process::Process;
-pub use ssh::{HostKeys, SshConnector};
+pub use ssh::{HostKeys, Login, SshConnector};
 
 /// A POSIX shell script and the values it is given as `$1`, `$2`, ….
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Script {
     pub purpose: &'static str,
     pub text: &'static str,
     pub args: Vec<String>,
+    /// Run as root by way of `sudo -n`, which never asks.
+    pub elevated: bool,
 }
 
 /// What a finished script left behind.
@@ -82,7 +84,24 @@ pub trait Remote: Debug + Send + Sync {
 
 impl Script {
     pub fn new(purpose: &'static str, text: &'static str) -> Self {
-        Self { purpose, text, args: Vec::new() }
+        Self { purpose, text, args: Vec::new(), elevated: false }
+    }
+
+    /// Has it run as root by way of sudo, where the login user is not root.
+    #[must_use]
+    pub fn elevate(mut self, elevated: bool) -> Self {
+        self.elevated = elevated;
+        self
+    }
+
+    /// The program and its arguments, each one word. The script stays a constant whoever runs it.
+    pub(crate) fn words(&self) -> (&'static str, Vec<&str>) {
+        let shell = ["-c", self.text, "sh"].into_iter().chain(self.args.iter().map(String::as_str));
+        if self.elevated {
+            ("sudo", ["-n", "sh"].into_iter().chain(shell).collect())
+        } else {
+            ("sh", shell.collect())
+        }
     }
 
     #[must_use]

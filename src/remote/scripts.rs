@@ -1,11 +1,14 @@
 //! The constant shell scripts. POSIX sh and coreutils only, but where a ZooKeeper server is started: that needs bash.
 //!
 //! Each stands in a file of its own, which says at its head what its parameters are and what it prints; what several
-//! need stands in `processes_here.sh` and `lock.sh`.
+//! need stands in `processes_here.sh`, `machine_here.sh`, `java_here.sh`, `put_file.sh` and `lock.sh`.
 
 /// Describes the install path.
-pub const INSTALL: &str =
-    concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/install.sh"));
+pub const INSTALL: &str = concat!(
+    include_str!("scripts/processes_here.sh"),
+    include_str!("scripts/machine_here.sh"),
+    include_str!("scripts/install.sh")
+);
 /// Describes the host before anything is done there.
 pub const PREFLIGHT: &str =
     concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/preflight.sh"));
@@ -48,10 +51,42 @@ pub const NODE_LOG: &str = include_str!("scripts/node_log.sh");
 /// Signals cache nodes and waits for their end.
 pub const STOP_NODES: &str =
     concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/stop_nodes.sh"));
+/// Describes what a host has of what `hosts prepare` makes.
+pub const PREPARED: &str = concat!(
+    include_str!("scripts/processes_here.sh"),
+    include_str!("scripts/machine_here.sh"),
+    include_str!("scripts/java_here.sh"),
+    include_str!("scripts/prepared.sh")
+);
+/// Makes a user that cannot log in.
+pub const CREATE_USER: &str = include_str!("scripts/create_user.sh");
+/// Makes a directory that must be there anew after each boot.
+pub const MAKE_RUN_DIRECTORY: &str =
+    concat!(include_str!("scripts/put_file.sh"), include_str!("scripts/make_run_directory.sh"));
+/// Makes the install path and gives it to its owner.
+pub const MAKE_INSTALL_PATH: &str = include_str!("scripts/make_install_path.sh");
+/// Writes the limits of logins.
+pub const WRITE_LIMITS: &str =
+    concat!(include_str!("scripts/put_file.sh"), include_str!("scripts/write_limits.sh"));
+/// Installs a Java runtime by the host's package manager.
+pub const INSTALL_JAVA: &str = concat!(
+    include_str!("scripts/processes_here.sh"),
+    include_str!("scripts/java_here.sh"),
+    include_str!("scripts/install_java.sh")
+);
 
 /// What to do about an error that a script's tools are known to print.
 pub(super) fn hint(stderr: &str) -> Option<&'static str> {
-    const KNOWN: [(&str, &str); 8] = [
+    const KNOWN: [(&str, &str); 11] = [
+        (
+            "Unable to locate package",
+            "see that the host reaches its package archive (apt-get update there), or install a JRE by hand",
+        ),
+        ("Could not get lock", "another package manager is at work on that host; run the command again"),
+        (
+            "is still no java",
+            "put a Java runtime of 1.8 or later into PATH, or set JAVA_HOME in /etc/profile",
+        ),
         ("No space left on device", "free space on that host, or set install_path to a larger file system"),
         ("Disk quota exceeded", "free space on that host, or have the login user's quota raised"),
         ("Read-only file system", "remount the file system writable, or set install_path elsewhere"),

@@ -65,6 +65,33 @@ impl SshConnector {
     /// # Errors
     /// When it cannot be reached, its key is not the known one, or the login is refused.
     pub async fn connect(&self, host: &HostName) -> Result<Arc<dyn Remote>, Failure> {
+        let session = self.session(host).await.map_err(|unconnected| unconnected.explain(host))?;
+        Ok(Arc::new(SshHost {
+            host: host.clone(),
+            session: Mutex::new(Some(Arc::new(session))),
+            channels: Arc::new(Semaphore::new(CHANNELS_PER_HOST)),
+        }))
+    }
+
+    /// Tries a login to `host` and ends it at once. Nobody is asked for anything.
+    pub async fn try_login(&self, host: &HostName) -> Login {
+        let unconnected = match self.session(host).await {
+            Ok(session) => {
+                if let Err(error) = session.close().await {
+                    tracing::debug!(%host, %error, "the ssh master did not end cleanly");
+                }
+                return Login::Open;
+            }
+            Err(unconnected) => unconnected,
+        };
+        match unconnected.reason() {
+            Reason::HostKeyUnknown => Login::HostKeyUnknown,
+            Reason::LoginRefused => Login::KeyRefused { said: unconnected.last_line() },
+            _ => Login::Shut(unconnected.explain(host)),
+        }
+    }
+
+    async fn session(&self, host: &HostName) -> Result<Session, Unconnected> {
         let mut builder = SessionBuilder::default();
         builder
             .control_directory(self.control_directory.path())
@@ -86,23 +113,28 @@ impl SshConnector {
         }
         // ConnectTimeout does not cover a server that accepts and then says nothing.
         let limit = self.connect_timeout + ALIVE_INTERVAL;
-        let session = match tokio::time::timeout(limit, builder.connect_mux(host.as_str())).await {
-            Ok(Ok(session)) => session,
-            Ok(Err(error)) => return Err(explain(host, &error)),
-            Err(_) => {
-                return Err(Failure::unreachable(format!(
-                    "{host}: ssh got no answer within {} s",
-                    limit.as_secs()
-                ))
-                .hint(SILENT));
+        match tokio::time::timeout(limit, builder.connect_mux(host.as_str())).await {
+            Ok(Ok(session)) => Ok(session),
+            Ok(Err(openssh::Error::Connect(error) | openssh::Error::Master(error))) => {
+                Err(Unconnected::Said(error.to_string()))
             }
-        };
-        Ok(Arc::new(SshHost {
-            host: host.clone(),
-            session: Mutex::new(Some(Arc::new(session))),
-            channels: Arc::new(Semaphore::new(CHANNELS_PER_HOST)),
-        }))
+            Ok(Err(error)) => Err(Unconnected::Said(error.to_string())),
+            Err(_) => Err(Unconnected::Silent(limit)),
+        }
     }
+}
+
+/// What came of trying to log in without asking anybody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// The key is accepted.
+    Open,
+    /// The host is the known one, and does not accept the key. ssh's words name what it would accept.
+    KeyRefused { said: String },
+    /// Its host key is not in `known_hosts`, so nothing was tried.
+    HostKeyUnknown,
+    /// No login can be tried.
+    Shut(Failure),
 }
 
 impl Drop for SshConnector {
@@ -148,8 +180,9 @@ impl Remote for SshHost {
         let permit = Arc::clone(&self.channels).acquire_owned().await.map_err(|error| lost(&error))?;
         let session = self.session.lock().await.clone();
         let session = session.ok_or_else(|| lost(&"it was closed"))?;
-        let mut command = session.arc_command("sh");
-        command.arg("-c").arg(script.text).arg("sh").args(&script.args);
+        let (program, words) = script.words();
+        let mut command = session.arc_command(program);
+        command.args(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let spawned = tokio::time::timeout(CHANNEL_LIMIT, command.spawn()).await;
         let mut child = spawned
@@ -213,53 +246,99 @@ fn private_directory() -> Result<TempDir, Failure> {
     Err(failure)
 }
 
-/// Says what ssh's own words mean for the operator.
-fn explain(host: &HostName, error: &openssh::Error) -> Failure {
-    let words = match error {
-        openssh::Error::Connect(error) | openssh::Error::Master(error) => error.to_string(),
-        other => other.to_string(),
-    };
-    explain_words(host, &words)
+/// Why there is no connection.
+#[derive(Debug)]
+enum Unconnected {
+    /// In ssh's own words.
+    Said(String),
+    /// No answer for so long.
+    Silent(Duration),
 }
 
-fn explain_words(host: &HostName, words: &str) -> Failure {
-    let last = super::last_lines(words, 1).pop().unwrap_or_else(|| "ssh gave no reason".into());
-    if words.contains("REMOTE HOST IDENTIFICATION HAS CHANGED") {
-        return Failure::refused(format!("{host}: its ssh host key is not the known one"))
-            .cause("the key changed since it was recorded: the host was reinstalled, or someone is in between")
-            .hint(format!("ask whoever owns the host; if the new key is right: ssh-keygen -R {host}, then ssh {host} once"));
+/// What ssh's words come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    HostKeyChanged,
+    HostKeyUnknown,
+    LoginRefused,
+    NameUnknown,
+    Dropped,
+    NoGreeting,
+    Silent,
+    Other,
+}
+
+impl Unconnected {
+    fn reason(&self) -> Reason {
+        let Self::Said(words) = self else { return Reason::Silent };
+        let says = |part: &str| words.contains(part);
+        if says("REMOTE HOST IDENTIFICATION HAS CHANGED") {
+            Reason::HostKeyChanged
+        } else if says("Host key verification failed") || says("host key is known for") {
+            Reason::HostKeyUnknown
+        } else if says("Permission denied (") {
+            Reason::LoginRefused
+        } else if self.last_line().contains("Could not resolve") {
+            Reason::NameUnknown
+        } else if self.last_line().contains("closed by")
+            || self.last_line().contains("kex_exchange_identification")
+        {
+            Reason::Dropped
+        } else if self.last_line().starts_with("Connection to ") && self.last_line().ends_with("timed out") {
+            // ssh says so of a connection that stands and on which no greeting comes.
+            Reason::NoGreeting
+        } else {
+            Reason::Other
+        }
     }
-    if words.contains("Host key verification failed") || words.contains("host key is known for") {
-        return Failure::refused(format!("{host}: its ssh host key is unknown")).cause(last).hint(format!(
-            "compare the key and accept it with: ssh {host}; or run again with --accept-new-host-keys"
-        ));
+
+    /// What was said last, which mostly is why.
+    fn last_line(&self) -> String {
+        match self {
+            Self::Said(words) => {
+                super::last_lines(words, 1).pop().unwrap_or_else(|| "ssh gave no reason".into())
+            }
+            Self::Silent(limit) => format!("no answer within {} s", limit.as_secs()),
+        }
     }
-    if words.contains("Permission denied (") {
-        return Failure::unreachable(format!("{host}: ssh login refused"))
-            .cause(last)
-            .hint(format!("arcusctl logs in with keys only: try ssh {host}, and ssh-copy-id {host} if it asks for a password"));
+
+    /// Says what it means for the operator.
+    fn explain(&self, host: &HostName) -> Failure {
+        let last = self.last_line();
+        let cannot_connect = || Failure::unreachable(format!("{host}: cannot connect with ssh")).cause(&last);
+        match self.reason() {
+            Reason::HostKeyChanged => Failure::refused(format!("{host}: its ssh host key is not the known one"))
+                .cause("the key changed since it was recorded: the host was reinstalled, or someone is in between")
+                .hint(format!("ask whoever owns the host; if the new key is right: ssh-keygen -R {host}, then ssh {host} once")),
+            Reason::HostKeyUnknown => Failure::refused(format!("{host}: its ssh host key is unknown")).cause(last).hint(
+                format!("compare the key and accept it with: ssh {host}; or run again with --accept-new-host-keys"),
+            ),
+            Reason::LoginRefused => Failure::unreachable(format!("{host}: ssh login refused")).cause(last).hint(format!(
+                "arcusctl logs in with keys only: set them up with arcusctl hosts trust CONF, or ssh-copy-id {host}"
+            )),
+            Reason::NameUnknown => cannot_connect()
+                .hint("check the name in the cloud JSON or the ensemble list, or add it to ~/.ssh/config"),
+            Reason::Dropped => cannot_connect().hint(
+                "its sshd drops connections: too many at once (MaxStartups), or it is shutting down; lower --concurrency",
+            ),
+            Reason::Silent => Failure::unreachable(format!("{host}: ssh got {last}"))
+                .hint(SILENT),
+            Reason::NoGreeting => cannot_connect().hint(SILENT),
+            Reason::Other => cannot_connect().hint(
+                "see whether the host is up and its sshd listens; the port can be set in ~/.ssh/config or [ssh] port",
+            ),
+        }
     }
-    let failure = Failure::unreachable(format!("{host}: cannot connect with ssh")).cause(&last);
-    if last.contains("Could not resolve") {
-        return failure
-            .hint("check the name in the cloud JSON or the ensemble list, or add it to ~/.ssh/config");
-    }
-    if last.contains("closed by") || last.contains("kex_exchange_identification") {
-        return failure.hint("its sshd drops connections: too many at once (MaxStartups), or it is shutting down; lower --concurrency");
-    }
-    // ssh says so of a connection that stands and on which no greeting comes.
-    if last.starts_with("Connection to ") && last.ends_with("timed out") {
-        return failure.hint(SILENT);
-    }
-    failure.hint(
-        "see whether the host is up and its sshd listens; the port can be set in ~/.ssh/config or [ssh] port",
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::FailureKind;
+
+    fn explain_words(host: &HostName, words: &str) -> Failure {
+        Unconnected::Said(words.into()).explain(host)
+    }
 
     #[test]
     fn a_changed_key_is_told_from_an_unknown_one() {

@@ -20,4 +20,4 @@ pub use document::{
 pub use exit_code::{exit_code_of, exit_codes};
 pub use history::{RunDetail, RunSummary, command_line, outcome_of};
 pub use ping::PingAnswer;
-pub use printer::{Printer, SAID};
+pub use printer::{Answer, Printer, SAID};

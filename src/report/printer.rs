@@ -12,6 +12,15 @@ use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Event, Outcome};
 use crate::plan::{Plan, Risk};
 
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Yes,
+    No,
+    /// There is no terminal to ask at.
+    Nobody,
+}
+
 /// Says things to whoever runs the program, or keeps quiet as told.
 #[derive(Clone, Copy, Debug)]
 pub struct Printer {
@@ -103,21 +112,10 @@ impl Printer {
                 .hint("run it at a terminal, or add --yes to confirm it; nothing was changed")
                 .into());
         }
-        let _reader_gone = write!(anstream::stderr().lock(), "{what}.\n{question} ");
-        // Reading blocks its thread; the program must go on hearing Ctrl-C.
-        let typing = tokio::task::spawn_blocking(|| {
-            let mut typed = String::new();
-            std::io::stdin().lock().read_line(&mut typed).map(|_| typed)
-        });
-        let answer = typing.await.ok().and_then(Result::ok).unwrap_or_default();
-        if answer.is_empty() {
-            // The end of the input left the cursor behind the question.
-            error_line("");
-        }
-        let answer = answer.trim();
+        let answer = answer(&format!("{what}.\n{question} ")).await;
         let agreed = match wanted {
             Some(name) => answer == name,
-            None => ["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes)),
+            None => is_yes(&answer),
         };
         if agreed {
             return Ok(());
@@ -131,6 +129,14 @@ impl Printer {
             Ok(text) => output(&(text + "\n")),
             Err(error) => error_line(&format!("{} cannot write JSON: {error}", "error:".red().bold())),
         }
+    }
+
+    /// Asks whether a part of a plan is to be done; what is not a clear yes is a no.
+    pub async fn ask(self, question: &str) -> Answer {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Answer::Nobody;
+        }
+        if is_yes(&answer(&format!("{question} [y/N] ")).await) { Answer::Yes } else { Answer::No }
     }
 
     /// Says what a command came to; the last thing it prints.
@@ -150,6 +156,25 @@ impl Printer {
             self.progress(&line);
         }
     }
+}
+
+/// What is typed at the terminal, trimmed. Reading blocks its thread, and the program must go on hearing Ctrl-C.
+async fn answer(question: &str) -> String {
+    let _reader_gone = write!(anstream::stderr().lock(), "{question}");
+    let typing = tokio::task::spawn_blocking(|| {
+        let mut typed = String::new();
+        std::io::stdin().lock().read_line(&mut typed).map(|_| typed)
+    });
+    let typed = typing.await.ok().and_then(Result::ok).unwrap_or_default();
+    if typed.is_empty() {
+        // The end of the input left the cursor behind the question.
+        error_line("");
+    }
+    typed.trim().to_owned()
+}
+
+fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].iter().any(|yes| answer.eq_ignore_ascii_case(yes))
 }
 
 fn show_data(document: &Document) {

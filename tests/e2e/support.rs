@@ -361,13 +361,7 @@ impl Site {
         args: impl IntoIterator<Item = &'a str>,
         typed: &str,
     ) -> Run {
-        let words: Vec<&str> = [env!("CARGO_BIN_EXE_arcusctl")].into_iter().chain(args).collect();
-        let mut command = self.lab.admin("script");
-        command.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
-        command.env("ARCUSCTL_ZOOKEEPER", self.ensemble()).env_remove("ARCUSCTL_SETTINGS");
-        command.env("TERM", "xterm").env_remove("NO_COLOR").envs(environment.iter().copied());
-        command.current_dir(self.directory());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = self.terminal_command(environment, args);
         let mut terminal = command.spawn().unwrap();
         let mut keyboard = terminal.stdin.take().unwrap();
         keyboard.write_all(typed.as_bytes()).unwrap();
@@ -379,6 +373,22 @@ impl Site {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// `script`, which is to run the program at a terminal of its own.
+    pub(crate) fn terminal_command<'a>(
+        &self,
+        environment: &[(&str, &str)],
+        args: impl IntoIterator<Item = &'a str>,
+    ) -> Command {
+        let words: Vec<&str> = [env!("CARGO_BIN_EXE_arcusctl")].into_iter().chain(args).collect();
+        let mut command = self.lab.admin("script");
+        command.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]);
+        command.env("ARCUSCTL_ZOOKEEPER", self.ensemble()).env_remove("ARCUSCTL_SETTINGS");
+        command.env("TERM", "xterm").env_remove("NO_COLOR").envs(environment.iter().copied());
+        command.current_dir(self.directory());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 }
 

@@ -8,14 +8,7 @@ place=$install
 while [ ! -e "$place" ] && [ "$place" != / ]; do place=$(dirname "$place"); done
 if [ -d "$place" ] && [ -w "$place" ]; then echo "writable yes"; else echo "writable no"; fi
 echo "architecture $(uname -m)"
-# The machine-id alone is the same on virtual machines cloned from one image.
-if [ -s /etc/machine-id ]; then
-  read -r id </etc/machine-id
-  boot= name=
-  read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id
-  read -r name 2>/dev/null </proc/sys/kernel/hostname
-  echo "machine $id $boot $name"
-fi
+tell_machine
 set -- $(df -Pk "$place" 2>/dev/null | tail -n 1)
 [ "$#" -lt 4 ] || echo "free $4"
 [ ! -L "$install/zookeeper" ] || echo "obstacle $install/zookeeper is a symbolic link"
