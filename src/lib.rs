@@ -9,6 +9,7 @@ pub mod error;
 pub mod exec;
 pub mod inspect;
 pub mod journal;
+pub mod lock;
 pub mod model;
 pub mod package;
 pub mod plan;

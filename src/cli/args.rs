@@ -1,13 +1,16 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
+use jiff::SignedDuration;
 
 pub use super::check::Check;
 use super::complete;
 pub use super::history::{History, HistoryShow, Resume};
+pub use super::lock::Lock;
 use super::offline::Offline;
 use crate::model::{EnsembleMember, NodeAddr, ServiceCode};
 
@@ -54,6 +57,9 @@ pub struct Global {
     /// Ask nothing: what interrupts or destroys is done
     #[arg(short = 'y', long, global = true)]
     pub yes: bool,
+    /// How long to wait for a run of somebody else that has what is needed locked, such as 5m [default: not at all]
+    #[arg(long, value_name = "TIME", global = true, value_parser = length_of_time)]
+    pub lock_wait: Option<Duration>,
     /// Tell more; twice, what is asked of hosts and ZooKeeper as well
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
@@ -126,6 +132,9 @@ pub enum Command {
         #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
         code: ServiceCode,
     },
+    /// The operation locks: who has which
+    #[command(subcommand)]
+    Lock(Lock),
     /// Show which runs changed something, the newest first, and what became of each
     History(History),
     /// Go on with a run that was not finished: looks and plans anew, with the same command
@@ -262,6 +271,16 @@ fn key(text: &str) -> Result<String, String> {
     Err("a key has 1 to 4000 bytes, none of them a blank or a control character".to_owned())
 }
 
+/// A length of time with its unit, a day at most.
+fn length_of_time(text: &str) -> Result<Duration, String> {
+    match text.parse::<SignedDuration>() {
+        Ok(length) if !length.is_negative() && length <= SignedDuration::from_hours(24) => {
+            Ok(length.unsigned_abs())
+        }
+        _ => Err("write a length of time with its unit, such as 30s, 5m or 1h; a day at most".to_owned()),
+    }
+}
+
 /// A release's name is shown in tables and kept in a file of one line.
 fn label(text: &str) -> Result<String, String> {
     let usable = |character: char| character.is_ascii_alphanumeric() || ".-_+".contains(character);
@@ -293,6 +312,15 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lengths_of_time_have_a_unit() {
+        assert_eq!(length_of_time("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(length_of_time("1m30s"), Ok(Duration::from_secs(90)));
+        for text in ["", "5", "-1s", "25h", "soon"] {
+            assert!(length_of_time(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use super::invocation::store;
 use crate::error::{Failure, Failures};
 use crate::exec::{Events, Operator, Perform, Record, StepResult, run};
 use crate::journal::{About, CloudRun, Journal, record_cloud_run};
+use crate::lock::{CloudLook, Holder, Locks, Taken, Taking, Waiting, Wanted, look_at_cloud};
+use crate::model::ServiceCode;
 use crate::plan::{Plan, Risk, Step};
 use crate::report::{Document, Printer, command_line, outcome_of};
 use crate::zk::{MemberState, probe_member};
@@ -49,11 +51,13 @@ pub(super) struct Trail {
 /// Who is told of every step.
 struct Recorder {
     journal: Option<Arc<Journal>>,
+    locks: Arc<Locks>,
 }
 
 #[async_trait]
 impl Record for Recorder {
     async fn begin(&self, number: usize, step: &Step) -> Result<(), Failure> {
+        self.locks.check(step.target.host().as_ref())?;
         match &self.journal {
             Some(journal) => journal.begin(number, step).await,
             None => Ok(()),
@@ -67,32 +71,119 @@ impl Record for Recorder {
     }
 }
 
+/// What a command changes.
+#[derive(Clone, Debug)]
+pub(super) struct Subject {
+    about: About,
+    /// The cloud whose znodes and nodes are changed; a deploy changes hosts alone.
+    cloud: Option<ServiceCode>,
+}
+
+impl Subject {
+    pub(super) fn ensemble() -> Self {
+        Self { about: About::Ensemble, cloud: None }
+    }
+
+    /// The hosts of a cloud.
+    pub(super) fn hosts_of(code: &ServiceCode) -> Self {
+        Self { about: About::Cloud(code.clone()), cloud: None }
+    }
+
+    /// What is registered of a cloud, and its nodes.
+    pub(super) fn cloud(code: &ServiceCode) -> Self {
+        Self { about: About::Cloud(code.clone()), cloud: Some(code.clone()) }
+    }
+
+    fn wanted(&self, plan: &Plan) -> Wanted {
+        let hosts = plan.steps().filter_map(|step| step.target.host()).collect();
+        Wanted { hosts, cloud: self.cloud.clone() }
+    }
+}
+
 impl Context {
-    /// Looks and plans by `prepare`, shows the plan, asks where that is due, runs it and says how it went. A dry run ends
+    /// Looks and plans by `prepare`, shows the plan, asks where that is due, takes the locks, runs it and says how it went.
+    /// Where somebody else was at work since the look, it looks and plans again before anything is done. A dry run ends
     /// with the plan.
     pub(super) async fn change(
         &self,
-        about: &About,
+        subject: &Subject,
         change: Change,
         mut prepare: impl AsyncFnMut() -> Result<Work, Failures>,
     ) -> Result<Document, Failures> {
-        let work = prepare().await?;
-        if change.dry_run {
-            return Ok(Document::of_plan(work.plan));
-        }
+        let mut agreed = None;
         let mut journal = None;
-        if work.plan.is_empty() {
-            self.printer.holdings(&work.plan);
-        } else {
-            self.agree(&work.plan).await?;
-            journal = self.journal(about).await;
-        }
+        let work = loop {
+            let look_began = Instant::now();
+            let cloud_look = self.look_at_lock(subject, change).await?;
+            let work = prepare().await?;
+            if change.dry_run {
+                return Ok(Document::of_plan(work.plan));
+            }
+            if work.plan.is_empty() {
+                self.printer.holdings(&work.plan);
+                // That a run which was cut short has nothing left to do is worth knowing.
+                if self.invocation.resumes.is_some() {
+                    journal = self.journal(&subject.about).await;
+                }
+                break work;
+            }
+            let steps = described(&work.plan);
+            if agreed.as_ref() != Some(&steps) {
+                self.agree(&work.plan).await?;
+                agreed = Some(steps);
+            }
+            let taken = self.take_locks(&subject.wanted(&work.plan), look_began, cloud_look).await?;
+            if !taken.stale {
+                journal = self.journal(&subject.about).await;
+                break work;
+            }
+            self.printer.progress("somebody else was at work here since this run looked; looking again");
+        };
         let operator = work.operator.as_ref().unwrap_or(&self.operator);
-        let document = self.carry_out(work.plan, operator, Recorder { journal }).await;
+        let recorder = Recorder { journal, locks: Arc::clone(&self.locks) };
+        let document = self.carry_out(work.plan, operator, recorder).await;
         if let Some(operator) = &work.operator {
             operator.close().await;
         }
         Ok(document)
+    }
+
+    /// How the lock of the cloud is before its znodes are looked at.
+    async fn look_at_lock(&self, subject: &Subject, change: Change) -> Result<Option<CloudLook>, Failures> {
+        let Some(code) = subject.cloud.as_ref().filter(|_| !change.dry_run) else { return Ok(None) };
+        let looking = async { look_at_cloud(&*self.operator.zookeeper().await?, code).await };
+        Ok(Some(self.look(looking).await??))
+    }
+
+    async fn take_locks(
+        &self,
+        wanted: &Wanted,
+        look_began: Instant,
+        cloud_look: Option<CloudLook>,
+    ) -> Result<Taken, Failures> {
+        let zookeeper = match wanted.cloud {
+            Some(_) => Some(self.operator.zookeeper().await?),
+            None => None,
+        };
+        let taking = Taking {
+            fleet: &self.fleet,
+            zookeeper,
+            limit: self.settings.timeouts.command,
+            look_began,
+            cloud_look,
+            wait: self.lock_wait,
+        };
+        let taken = tokio::select! {
+            taken = self.locks.take(wanted, &taking, |waiting| self.printer.progress(&told(waiting))) => taken?,
+            () = self.stop.gently.cancelled() => {
+                let failure = Failure::interrupted("interrupted before anything was done");
+                return Err(failure.hint("nothing was changed").into());
+            }
+        };
+        for (host, why) in &taken.without {
+            tracing::debug!(%host, why, "the host is not locked");
+        }
+        Ok(taken)
     }
 
     /// Shows the plan and sees that the operator wants it.
@@ -124,7 +215,8 @@ impl Context {
             self.printer.plan(&plan, true);
             journal = self.journal(about).await;
         }
-        self.carry_out_by(performer, plan, Recorder { journal }, 1, self.printer.with_plain_lines(true)).await
+        let recorder = Recorder { journal, locks: Arc::clone(&self.locks) };
+        self.carry_out_by(performer, plan, recorder, 1, self.printer.with_plain_lines(true)).await
     }
 
     async fn carry_out(&self, plan: Plan, operator: &Operator, recorder: Recorder) -> Document {
@@ -182,7 +274,7 @@ impl Context {
         })?;
         let invocation = Arc::clone(&self.invocation);
         let ensemble = self.ensemble.to_string();
-        let create = move || store.create(|id| invocation.header(id, ensemble));
+        let create = move || store.create(invocation.header(ensemble));
         let created = tokio::task::spawn_blocking(create).await;
         created.map_err(|error| Failure::failed("beginning the journal broke off").cause(error))?
     }
@@ -199,7 +291,7 @@ impl Context {
             }
         }
         let run = CloudRun {
-            id: journal.map_or_else(String::new, |journal| journal.id().to_owned()),
+            id: self.invocation.id.clone(),
             user: self.invocation.user.clone(),
             host: self.invocation.host.clone(),
             at: format!("{began:.3}"),
@@ -250,5 +342,20 @@ impl Context {
             Ok(Err(failure)) => self.printer.warning(&failure),
             Err(_) => tracing::debug!("ZooKeeper took too long to take a record"),
         }
+    }
+}
+
+/// What was agreed to: the steps in words, in which the time of day has no part.
+fn described(plan: &Plan) -> Vec<String> {
+    plan.steps().map(|step| format!("{}: {}", step.target, step.action)).collect()
+}
+
+fn told(waiting: &Waiting) -> String {
+    let Waiting { place, holder, died } = waiting;
+    let holder = holder.as_ref().map_or_else(|| "another run".to_owned(), Holder::describe);
+    if *died {
+        format!("waiting until ZooKeeper notices that a run on {place} was killed: {holder}")
+    } else {
+        format!("waiting for {place}, where another run is at work: {holder}")
     }
 }

@@ -15,6 +15,7 @@ use super::invocation::{Invocation, input};
 use crate::config::{DEFAULT_ENSEMBLE, Settings, SettingsLookup, resolve_ensemble};
 use crate::error::{Failure, Failures};
 use crate::exec::{Operator, Stop};
+use crate::lock::Locks;
 use crate::model::Ensemble;
 use crate::remote::{Fleet, HostKeys, SshConnector};
 use crate::report::Printer;
@@ -40,6 +41,9 @@ pub(super) struct Context {
     pub(super) acting: Arc<AtomicBool>,
     pub(super) invocation: Arc<Invocation>,
     pub(super) trail: Mutex<Trail>,
+    pub(super) locks: Arc<Locks>,
+    /// How long to wait for what others have locked.
+    pub(super) lock_wait: Duration,
 }
 
 impl Context {
@@ -68,7 +72,10 @@ impl Context {
         let fleet = Arc::new(Fleet::new(connector, CONNECTION_STARTS.min(settings.concurrency)));
         let settings = Arc::new(settings);
         let operator = Operator::new(Arc::clone(&fleet), Arc::clone(&settings), ensemble.clone());
+        let locks = Arc::new(Locks::new(invocation.holder(), settings.install_path.clone()));
         Ok(Self {
+            locks,
+            lock_wait: global.lock_wait.unwrap_or_default(),
             settings,
             ensemble,
             ensemble_is_default,
@@ -109,6 +116,7 @@ impl Context {
     }
 
     pub(super) async fn close(&self) {
+        self.locks.release().await;
         self.operator.close().await;
         self.fleet.close().await;
     }

@@ -7,11 +7,11 @@ use tempfile::TempPath;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::args::Deploy;
-use super::changing::Work;
+use super::changing::{Subject, Work};
 use super::context::Context;
 use crate::error::{Failure, Failures};
 use crate::inspect::{Inspected, InstallSeen, inspect_install};
-use crate::journal::{About, Input};
+use crate::journal::Input;
 use crate::model::{Archive, Cloud, Compression, HostName, Parcel};
 use crate::package::{self, Package};
 use crate::plan::{self, DeployWish};
@@ -48,7 +48,7 @@ pub(super) async fn deploy(context: &Context, args: &Deploy) -> Result<Document,
         operator.rate_limit = args.limit_rate;
         Ok(Work { plan, operator: Some(operator) })
     };
-    context.change(&About::Cloud(cloud.code.clone()), args.change, prepare).await
+    context.change(&Subject::hosts_of(&cloud.code), args.change, prepare).await
 }
 
 /// What the installs on the hosts are like; each is told of as soon as it is known.

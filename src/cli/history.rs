@@ -107,6 +107,7 @@ pub(super) fn resume(given: &Global, args: &Resume) -> Result<Resumed, Failures>
     cli.global.verbose = given.verbose;
     cli.global.quiet = given.quiet;
     cli.global.yes = given.yes;
+    cli.global.lock_wait = given.lock_wait.or(cli.global.lock_wait);
     Ok(Resumed { cli, argv, run })
 }
 

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::args::Change;
+use super::changing::Subject;
 use super::context::Context;
 use super::deploy::hosts;
 use super::trust::{Trust, trust};
 use crate::config::load_cloud;
 use crate::error::Failures;
 use crate::inspect::inspect_prepared;
-use crate::journal::About;
 use crate::model::Cloud;
 use crate::plan::{self, Action, JavaConsent, Plan, PrepareWish, Step};
 use crate::report::{Answer, Document};
@@ -48,7 +48,7 @@ async fn prepare(context: &Context, args: &Prepare) -> Result<Document, Failures
     let cloud = load_cloud(&args.conf)?;
     let mut consent = (context.yes || args.install_java || args.change.dry_run).then_some(JavaConsent::Given);
     let prepare = async || Ok(plan_to_prepare(context, &cloud, &mut consent).await?.into());
-    context.change(&About::Cloud(cloud.code.clone()), args.change, prepare).await
+    context.change(&Subject::hosts_of(&cloud.code), args.change, prepare).await
 }
 
 /// Looks at the hosts and plans what they lack. Installing software is asked for, unless it was answered before.

@@ -8,12 +8,16 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::load_cloud;
 use crate::error::Failures;
-use crate::journal::{FORMAT, Header, Input, Store};
+use crate::journal::{FORMAT, Header, Input, Store, run_id};
+use crate::lock::{Holder, this_process};
 use crate::model::Cloud;
+use crate::report::command_line;
 
 /// One call of the program.
 #[derive(Debug)]
 pub(super) struct Invocation {
+    /// Of the run, should it have something to do.
+    pub(super) id: String,
     /// The command's words.
     pub(super) command: &'static str,
     /// Without the program's own name.
@@ -31,6 +35,7 @@ pub(super) struct Invocation {
 impl Invocation {
     pub(super) fn new(command: &'static str, argv: Vec<String>, resumes: Option<String>) -> Self {
         Self {
+            id: run_id(Timestamp::now()),
             command,
             argv,
             cwd: std::env::current_dir().unwrap_or_default(),
@@ -61,11 +66,24 @@ impl Invocation {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What others are told who find something locked by this run.
+    pub(super) fn holder(&self) -> Holder {
+        Holder {
+            run: self.id.clone(),
+            user: self.user.clone(),
+            host: self.host.clone(),
+            pid: std::process::id(),
+            process: this_process(),
+            since: format!("{:.0}", Timestamp::now()),
+            command: command_line(&self.argv),
+        }
+    }
+
     /// The first line of this run's journal.
-    pub(super) fn header(&self, id: String, ensemble: String) -> Header {
+    pub(super) fn header(&self, ensemble: String) -> Header {
         Header {
             format: FORMAT,
-            id,
+            id: self.id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: self.command.to_owned(),
             argv: self.argv.clone(),

@@ -6,13 +6,12 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::args::{Change, Memcached, Nodes};
-use super::changing::Work;
+use super::changing::{Subject, Work};
 use super::context::Context;
 use crate::error::{Failure, Failures};
 use crate::inspect::{
     ArcusTree, RegisteredNode, inspect_processes, members_of, others_of, registered_cloud, report_cloud,
 };
-use crate::journal::About;
 use crate::model::{HostName, NodeAddr, ServiceCode};
 use crate::plan::{self, NodesSeen, Selection};
 use crate::report::Document;
@@ -35,12 +34,12 @@ pub(super) async fn register(context: &Context, conf: &Path, change: Change) -> 
         let now = format!("{:.6}", Timestamp::now());
         Ok(plan::register(&cloud, &tree, &now)?.into())
     };
-    context.change(&About::Cloud(cloud.code.clone()), change, prepare).await
+    context.change(&Subject::cloud(&cloud.code), change, prepare).await
 }
 
 async fn unregister(context: &Context, code: &ServiceCode, change: Change) -> Result<Document, Failures> {
     let prepare = async || Ok(plan::unregister(code, &read_tree(context).await?)?.into());
-    context.change(&About::Cloud(code.clone()), change, prepare).await
+    context.change(&Subject::cloud(code), change, prepare).await
 }
 
 pub(super) async fn start(context: &Context, args: &Nodes) -> Result<Document, Failures> {
@@ -52,7 +51,7 @@ pub(super) async fn start(context: &Context, args: &Nodes) -> Result<Document, F
         let seen = context.look(observe(context, &args.code, &tree, wanted.collect())).await?;
         Ok(plan::start_nodes(&args.code, &context.ensemble, &nodes, &selection, &seen)?.into())
     };
-    context.change(&About::Cloud(args.code.clone()), args.change, prepare).await
+    context.change(&Subject::cloud(&args.code), args.change, prepare).await
 }
 
 async fn stop(context: &Context, args: &Nodes, force: bool) -> Result<Document, Failures> {
@@ -72,7 +71,7 @@ async fn stop(context: &Context, args: &Nodes, force: bool) -> Result<Document, 
         operator.force = force;
         Ok(Work { plan, operator: Some(operator) })
     };
-    context.change(&About::Cloud(args.code.clone()), args.change, prepare).await
+    context.change(&Subject::cloud(&args.code), args.change, prepare).await
 }
 
 pub(super) async fn list(context: &Context, code: Option<&ServiceCode>) -> Result<Document, Failures> {

@@ -10,8 +10,10 @@ mod context;
 mod deploy;
 mod history;
 mod hosts;
+pub mod init;
 mod invocation;
 mod locate;
+mod lock;
 mod logging;
 mod man;
 mod memcached;
@@ -31,7 +33,7 @@ use crate::error::{Failure, Failures};
 use crate::journal::Run;
 use crate::report::{Document, Printer};
 
-use args::{Cli, Command, History, Memcached, Output};
+use args::{Cli, Command, Global, History, Memcached, Output};
 use context::Context;
 use invocation::Invocation;
 
@@ -102,7 +104,7 @@ async fn run(call: Call, printer: Printer) -> Document {
     let Call { cli, invocation, resumes } = call;
     let command = name(&cli.command);
     if let Command::Offline(offline) = &cli.command {
-        let outcome = offline::run(offline);
+        let outcome = offline::run(offline, &cli.global);
         return outcome.unwrap_or_else(|failures| Document::of_failures(command, &failures));
     }
     let context = match Context::new(&cli.global, invocation, printer) {
@@ -111,7 +113,7 @@ async fn run(call: Call, printer: Printer) -> Document {
     };
     let signals = tokio::spawn(context.watch_signals());
     let outcome = match resumes.map(|run| history::refuse_other_meaning(&context, &run)) {
-        None | Some(Ok(())) => dispatch(cli.command, &context).await,
+        None | Some(Ok(())) => dispatch(cli.command, &cli.global, &context).await,
         Some(Err(failures)) => Err(failures),
     };
     let document = outcome.unwrap_or_else(|failures| Document::of_failures(command, &failures));
@@ -121,7 +123,7 @@ async fn run(call: Call, printer: Printer) -> Document {
     document
 }
 
-async fn dispatch(command: Command, context: &Context) -> Result<Document, Failures> {
+async fn dispatch(command: Command, global: &Global, context: &Context) -> Result<Document, Failures> {
     match command {
         Command::Deploy(args) => deploy::deploy(context, &args).await,
         Command::Check(args) => check::check(context, &args).await,
@@ -135,10 +137,11 @@ async fn dispatch(command: Command, context: &Context) -> Result<Document, Failu
         Command::Locate(args) => locate::locate(context, &args).await,
         Command::Ping { code } => ping::ping(context, &code).await,
         Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
-        Command::Offline(command) => offline::run(&command),
+        Command::Lock(command) => lock::run(context, command).await,
         Command::History(args) => history::history(context, &args).await,
         // What is resumed takes its place before anything is dispatched.
         Command::Resume(_) => Err(Failure::refused("a resumed command is no command to resume").into()),
+        Command::Offline(command) => offline::run(&command, global),
     }
 }
 
@@ -165,6 +168,7 @@ fn name(command: &Command) -> &'static str {
         Command::Ping { .. } => "ping",
         Command::Quicksetup(_) => "quicksetup",
         Command::Offline(command) => command.name(),
+        Command::Lock(_) => "lock status",
         Command::History(History { show: Some(_), .. }) => "history show",
         Command::History(_) => "history",
         Command::Resume(_) => "resume",

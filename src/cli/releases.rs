@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::args::Change;
+use super::changing::Subject;
 use super::context::Context;
 use super::deploy::hosts;
 use crate::config::load_cloud;
 use crate::error::Failures;
 use crate::inspect::{Inspected, InstallSeen, inspect_installs};
-use crate::journal::About;
 use crate::model::{Cloud, HostName};
 use crate::plan;
 use crate::report::Document;
@@ -21,7 +21,7 @@ pub(super) async fn rollback(
 ) -> Result<Document, Failures> {
     let cloud = context.invocation.load_cloud(conf)?;
     let prepare = async || Ok(plan::rollback(to, &look(context, &cloud).await?)?.into());
-    context.change(&About::Cloud(cloud.code.clone()), change, prepare).await
+    context.change(&Subject::hosts_of(&cloud.code), change, prepare).await
 }
 
 pub(super) async fn releases(context: &Context, conf: &Path) -> Result<Document, Failures> {

@@ -47,35 +47,27 @@ impl Store {
     }
 
     /// Makes the journal of a new run: private, locked for as long as the run lives, its first line on the disk.
-    /// `header` tells the first line, once the id is known.
     ///
     /// # Errors
     /// When the directory cannot be written.
-    pub fn create(&self, header: impl FnOnce(String) -> Header) -> Result<Journal, Failure> {
-        let unwritable = |error: &dyn std::fmt::Display| {
+    pub fn create(&self, header: Header) -> Result<Journal, Failure> {
+        let unwritable = |error: std::io::Error| {
             Failure::failed(format!("cannot keep a journal in {}", self.directory.display()))
                 .cause(error)
                 .hint("make the directory writable, or set XDG_STATE_HOME to one that is")
         };
         let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&self.directory).map_err(|error| unwritable(&error))?;
-        loop {
-            let id = new_id(Timestamp::now());
-            let path = self.path(&id);
-            let opened = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
-            let file = match opened {
-                Ok(file) => file,
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(unwritable(&error)),
-            };
-            // Where files cannot be locked, the run looks as if it had died until it ends.
-            if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                tracing::debug!(%error, "the journal cannot be locked");
-            }
-            let journal = Journal::start(file, path, header(id)).map_err(|error| unwritable(&error))?;
-            self.prune();
-            return Ok(journal);
+        builder.recursive(true).mode(0o700).create(&self.directory).map_err(unwritable)?;
+        let path = self.path(&header.id);
+        let mut options = OpenOptions::new();
+        let file = options.append(true).create_new(true).mode(0o600).open(&path).map_err(unwritable)?;
+        // Where files cannot be locked, the run looks as if it had died until it ends.
+        if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            tracing::debug!(%error, "the journal cannot be locked");
         }
+        let journal = Journal::start(file, path, header).map_err(unwritable)?;
+        self.prune();
+        Ok(journal)
     }
 
     /// All runs, the newest first.
@@ -166,8 +158,8 @@ impl Store {
     }
 }
 
-/// Sorts by time: `20261122T145902.123-4f2a`.
-fn new_id(now: Timestamp) -> String {
+/// An id for a new run; ids sort by time: `20261122T145902.123-4f2a`.
+pub fn run_id(now: Timestamp) -> String {
     // Every `RandomState` has keys of its own.
     let random = RandomState::new().hash_one(now.as_nanosecond()) & 0xffff;
     format!("{}.{:03}-{random:04x}", now.strftime("%Y%m%dT%H%M%S"), now.subsec_millisecond())

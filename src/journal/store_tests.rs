@@ -65,7 +65,7 @@ fn the_state_home_is_where_xdg_says() {
 #[tokio::test]
 async fn what_was_done_is_read_back_and_belongs_to_its_operator_alone() {
     let (_home, store) = store();
-    let journal = store.create(header).unwrap();
+    let journal = store.create(header(run_id(Timestamp::now()))).unwrap();
     let plan = plan(&["a", "b", "c"]);
     let steps: Vec<&Step> = plan.steps().collect();
     journal.plan(&plan).await;
@@ -76,7 +76,6 @@ async fn what_was_done_is_read_back_and_belongs_to_its_operator_alone() {
     journal.finish(1, &[result(steps[1], Outcome::Failed { failure: Failure::failed("b: no") })]);
     journal.finish(2, &[result(steps[2], Outcome::Skipped { reason: "closed".into() })]);
     journal.end(3, &[]).await;
-    let id = journal.id().to_owned();
     drop(journal);
 
     let run = only(&store);
@@ -86,7 +85,7 @@ async fn what_was_done_is_read_back_and_belongs_to_its_operator_alone() {
     assert_eq!(run.steps[0].results[0].detail.as_deref(), Some("switched"));
     assert_eq!(run.steps[1].results[0].failure.as_ref().unwrap().message, "b: no");
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(store.directory()), mode(&store.path(&id))), (0o700, 0o600));
+    assert_eq!((mode(store.directory()), mode(&store.path(&run.header.id))), (0o700, 0o600));
 }
 
 /// Waits until the writer of a dropped journal has let go of its file.
@@ -105,7 +104,7 @@ fn await_unlocked(store: &Store) -> Run {
 #[tokio::test]
 async fn a_run_that_nobody_ended_died_and_what_it_had_begun_is_known() {
     let (_home, store) = store();
-    let journal = store.create(header).unwrap();
+    let journal = store.create(header(run_id(Timestamp::now()))).unwrap();
     let plan = plan(&["a", "b"]);
     journal.plan(&plan).await;
     journal.begin(0, plan.steps().next().unwrap()).await.unwrap();
@@ -119,7 +118,7 @@ async fn a_run_that_nobody_ended_died_and_what_it_had_begun_is_known() {
 #[tokio::test]
 async fn steps_of_several_plans_are_counted_on() {
     let (_home, store) = store();
-    let journal = store.create(header).unwrap();
+    let journal = store.create(header(run_id(Timestamp::now()))).unwrap();
     let (first, second) = (plan(&["a", "b"]), plan(&["c"]));
     journal.plan(&first).await;
     journal.plan(&second).await;
@@ -172,11 +171,11 @@ fn the_oldest_journals_go() {
     for number in 0..KEPT + 5 {
         fs::write(store.path(&format!("2000{number:04}")), "").unwrap();
     }
-    let journal = store.create(header).unwrap();
+    let journal = store.create(header("20260101".into())).unwrap();
     let ids = store.ids().unwrap();
     assert_eq!(ids.len(), KEPT);
-    assert_eq!(ids.last().map(String::as_str), Some(journal.id()));
-    assert_eq!(ids[0], "20000006");
+    assert_eq!((ids[0].as_str(), ids[KEPT - 1].as_str()), ("20000006", "20260101"));
+    drop(journal);
 }
 
 #[test]
@@ -187,7 +186,7 @@ fn ids_sort_by_time() {
         "2026-01-01T00:00:01Z",
         "2026-01-02T00:00:00Z",
     ];
-    let ids: Vec<String> = times.iter().map(|time| new_id(time.parse().unwrap())).collect();
+    let ids: Vec<String> = times.iter().map(|time| run_id(time.parse().unwrap())).collect();
     assert!(ids[0].starts_with("20260101T000000.009-"), "{ids:?}");
     assert!(ids.is_sorted(), "{ids:?}");
 }
@@ -195,6 +194,6 @@ fn ids_sort_by_time() {
 #[test]
 fn a_state_directory_that_cannot_be_made_is_named() {
     let store = Store { directory: "/proc/no/such".into() };
-    let failure = store.create(header).unwrap_err();
+    let failure = store.create(header(run_id(Timestamp::now()))).unwrap_err();
     assert!(failure.message.contains("/proc/no/such"), "{failure}");
 }

@@ -20,7 +20,6 @@ use crate::plan::{Plan, Step};
 /// The journal of the run that is going on. Its end ends the lock on its file.
 #[derive(Debug)]
 pub struct Journal {
-    id: String,
     path: PathBuf,
     lines: Sender<Line>,
     /// The number of the first step of the plan that is carried out now, and of the one after its last.
@@ -39,7 +38,6 @@ struct Line {
 impl Journal {
     /// Writes the first line and starts the writer.
     pub(super) fn start(mut file: File, path: PathBuf, header: Header) -> io::Result<Self> {
-        let id = header.id.clone();
         file.write_all(&line_of(&Entry::Run(Box::new(header))))?;
         file.sync_all()?;
         // The name, too, must outlive a power cut.
@@ -52,11 +50,7 @@ impl Journal {
         thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || write_lines(file, &received, &told))?;
-        Ok(Self { id, path, lines, first: AtomicUsize::new(0), next: AtomicUsize::new(0), trouble })
-    }
-
-    pub fn id(&self) -> &str {
-        &self.id
+        Ok(Self { path, lines, first: AtomicUsize::new(0), next: AtomicUsize::new(0), trouble })
     }
 
     /// What is going to be carried out next.

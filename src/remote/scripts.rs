@@ -75,6 +75,11 @@ pub const INSTALL_JAVA: &str = concat!(
     include_str!("scripts/install_java.sh")
 );
 
+/// Holds the operation lock of a host.
+pub const HOLD_LOCK: &str = include_str!("scripts/hold_lock.sh");
+/// Prints who holds the operation lock.
+pub const LOCK_STATUS: &str = include_str!("scripts/lock_status.sh");
+
 /// What to do about an error that a script's tools are known to print.
 pub(super) fn hint(stderr: &str) -> Option<&'static str> {
     const KNOWN: [(&str, &str); 11] = [

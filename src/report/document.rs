@@ -13,6 +13,7 @@ use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
 use crate::journal::CloudRun;
+use crate::lock::LockStatus;
 use crate::model::{EnsembleMember, HostName, NodeAddr, ReleaseId};
 use crate::plan::Plan;
 use crate::zk::{MemberState, Mode};
@@ -63,6 +64,7 @@ pub enum Data {
     Run(Box<RunDetail>),
     CloudRuns(Vec<CloudRun>),
     Checks(Vec<CheckItem>),
+    Locks(Vec<LockStatus>),
 }
 
 /// What a command wrote on this machine.
@@ -245,6 +247,12 @@ impl Document {
     /// The last runs that changed a cloud.
     pub fn of_cloud_runs(runs: Vec<CloudRun>) -> Self {
         Self { data: Some(Data::CloudRuns(runs)), ..Self::new("history") }.settle(true)
+    }
+
+    /// Who has which lock, and of which places that could not be told.
+    pub fn of_locks(locks: Vec<LockStatus>, failures: Vec<Failure>) -> Self {
+        let success = !locks.is_empty();
+        Self { failures, data: Some(Data::Locks(locks)), ..Self::new("lock status") }.settle(success)
     }
 
     /// Answers to `ping`, and what kept others from being asked.

@@ -10,6 +10,7 @@ use owo_colors::OwoColorize as _;
 use super::document::{Data, HostReleases, KeyReport, MemberReport, NextStep, WrittenFiles};
 use super::{PingAnswer, history};
 use crate::inspect::{CloudReport, CloudStatus, NodeLabel};
+use crate::lock::{LockState, LockStatus};
 use crate::model::human_bytes;
 use crate::plan::Target;
 
@@ -25,6 +26,7 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Files(files) => render_files(files),
         Data::Runs(runs) => history::render_runs(runs),
         Data::Run(run) => history::render_run(run),
+        Data::Locks(locks) => render_locks(locks),
         Data::CloudRuns(runs) => history::render_cloud_runs(runs),
         Data::Checks(items) => super::checks::render(items),
     }
@@ -63,6 +65,32 @@ fn render_members(members: &[MemberReport]) -> String {
             ]),
             None => table.add_row(vec![Cell::new(&report.member), Cell::new(report.state.describe().red())]),
         };
+    }
+    finish(&table)
+}
+
+fn render_locks(locks: &[LockStatus]) -> String {
+    let mut table = table(&["place", "lock", "who", "since", "what"]);
+    for lock in locks {
+        // A lock that is free tells who had it last in JSON only.
+        let holder = lock.holder.as_ref().filter(|_| lock.state == LockState::Held);
+        let who = match (&lock.reason, lock.state, holder) {
+            (Some(reason), ..) => reason.clone(),
+            (None, _, Some(holder)) => format!("{}@{} (pid {})", holder.user, holder.host, holder.pid),
+            (None, LockState::Held, None) => "it does not say".to_owned(),
+            (None, ..) => "-".to_owned(),
+        };
+        table.add_row(vec![
+            Cell::new(&lock.place),
+            Cell::new(match lock.state {
+                LockState::Held => "held".yellow().to_string(),
+                LockState::Free => "free".green().to_string(),
+                LockState::Unknown => "unknown".red().to_string(),
+            }),
+            Cell::new(who),
+            Cell::new(holder.map_or("-", |holder| &holder.since)),
+            Cell::new(holder.map_or("-", |holder| &holder.command)),
+        ]);
     }
     finish(&table)
 }

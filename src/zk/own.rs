@@ -1,5 +1,7 @@
 //! The znodes of arcusctl itself: records that are replaced with a version check, and holds that end with the session.
 
+use std::time::Duration;
+
 use zookeeper_client::{Acls, CreateMode, CreateOptions, Error};
 
 use super::ZooKeeper;
@@ -9,6 +11,11 @@ const PERSISTENT: CreateOptions<'static> = CreateMode::Persistent.with_acls(Acls
 const EPHEMERAL: CreateOptions<'static> = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
 
 impl ZooKeeper {
+    /// How long what a session holds outlives a client that was killed.
+    pub fn session_timeout(&self) -> Duration {
+        self.client.session_timeout()
+    }
+
     /// Sees that `path` and all above it exist.
     ///
     /// # Errors

@@ -296,7 +296,7 @@ impl Rig {
             }
             let left = self.site.sh(
                 index,
-                "cd /opt/arcus && find . \\( -name '.?*' -o -name '*arcusctl-new' \\) ! -path ./releases/.lock ! -name .arcusctl-label; \
+                "cd /opt/arcus && find . \\( -name '.?*' -o -name '*arcusctl-new' \\) ! -path ./releases/.lock ! -path ./.operation.lock ! -name .arcusctl-label; \
                  find . -xtype l; ls -d releases/spare 2>/dev/null; true",
             );
             if !left.is_empty() {
