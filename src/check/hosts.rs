@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Check, CheckItem, Scene};
 use crate::inspect::{Account, HostFacts, MachineId};
 use crate::model::HostName;
+use crate::plan::java_release;
 
 pub(super) fn check(scene: &Scene<'_>, items: &mut Vec<CheckItem>) {
     for (host, facts) in scene.hosts {
@@ -145,7 +146,7 @@ fn java(host: &HostName, facts: &HostFacts) -> CheckItem {
     let Some(java) = &facts.java else {
         return check.fail("no Java, in PATH, JAVA_HOME or /etc/profile", mend);
     };
-    match java.version.as_deref().map(|version| (version, release(version))) {
+    match java.version.as_deref().map(|version| (version, java_release(version))) {
         None | Some((_, None)) => check.warn(
             format!("{}, whose version cannot be told", java.path),
             format!("see what it is: ssh {host} {} -version", java.path),
@@ -154,15 +155,6 @@ fn java(host: &HostName, facts: &HostFacts) -> CheckItem {
             check.fail(format!("{} is Java {version}", java.path), mend)
         }
         Some((version, Some(_))) => check.pass(format!("Java {version}")),
-    }
-}
-
-/// 8 of `1.8.0_402`, 17 of `17.0.15`.
-fn release(version: &str) -> Option<u32> {
-    let mut numbers = version.split(|character: char| !character.is_ascii_digit()).map(str::parse);
-    match (numbers.next()?.ok()?, numbers.next()) {
-        (1, Some(Ok(second))) => Some(second),
-        (first, _) => Some(first),
     }
 }
 

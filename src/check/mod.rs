@@ -72,6 +72,9 @@ pub const IDS: [&str; 36] = [
     "registration",
 ];
 
+/// What `hosts prepare` can mend.
+const MENDABLE: [&str; 6] = ["java", "user", "install-path", "run-directory", "connections", "core-limit"];
+
 /// How one check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -138,6 +141,11 @@ pub fn check(scene: &Scene<'_>) -> Vec<CheckItem> {
 }
 
 impl CheckItem {
+    /// It did not pass, and `hosts prepare` may mend it.
+    pub fn is_mendable(&self) -> bool {
+        self.verdict != Verdict::Pass && MENDABLE.contains(&self.id)
+    }
+
     /// The failure that a fail is; `None` for the others.
     pub fn failure(&self) -> Option<Failure> {
         if self.verdict != Verdict::Fail {

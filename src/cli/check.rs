@@ -8,9 +8,11 @@ use clap::Args;
 use futures::FutureExt as _;
 use futures::future::join_all;
 
+use super::args::Change;
 use super::context::Context;
 use super::deploy::hosts;
-use crate::check::{Asked, Scene, check as judge, planned_layouts};
+use super::hosts::{Prepare, prepare};
+use crate::check::{Asked, CheckItem, Scene, check as judge, planned_layouts};
 use crate::config::load_cloud;
 use crate::error::{Failure, Failures};
 use crate::inspect::{ArcusTree, inspect_host};
@@ -31,9 +33,47 @@ pub struct Check {
     /// The package that is to fit the hosts: a .tar.gz or a directory [default: the settings]
     #[arg(long, value_name = "FILE|DIR")]
     pub package: Option<PathBuf>,
+    /// Have hosts prepare mend what it can, and check again
+    #[arg(long)]
+    pub fix: bool,
+    /// With --fix, install a Java runtime where there is none, without asking; so does --yes
+    #[arg(long, requires = "fix")]
+    pub install_java: bool,
+    /// With --fix, show what would be done and change nothing
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
 }
 
 pub(super) async fn check(context: &Context, args: &Check) -> Result<Document, Failures> {
+    let items = judged(context, args).await?;
+    let mendable: Vec<String> = items
+        .iter()
+        .filter(|item| item.is_mendable())
+        .map(|item| format!("{}: {}: {}", item.subject, item.id, item.seen))
+        .collect();
+    if !args.fix || mendable.is_empty() {
+        return Ok(Document::of_checks(items));
+    }
+    context.printer.progress(&format!("hosts prepare may mend {} item(s):", mendable.len()));
+    for item in mendable {
+        context.printer.progress(&format!("   {item}"));
+    }
+    let wish = Prepare {
+        conf: args.conf.clone(),
+        install_java: args.install_java,
+        change: Change { dry_run: args.dry_run },
+    };
+    let mended = prepare(context, &wish).await?;
+    if args.dry_run || mended.interrupted {
+        return Ok(Document::of_mended_checks(mended, items));
+    }
+    // Limits hold for logins from now on, so the hosts are logged in to anew.
+    context.fleet.close().await;
+    Ok(Document::of_mended_checks(mended, judged(context, args).await?))
+}
+
+/// Looks at everything and judges it.
+async fn judged(context: &Context, args: &Check) -> Result<Vec<CheckItem>, Failures> {
     let cloud = load_cloud(&args.conf)?;
     let (hosts, no_ensemble) = context.look(hosts(context, &cloud)).await?;
     let no_ensemble = no_ensemble.is_some();
@@ -74,7 +114,7 @@ pub(super) async fn check(context: &Context, args: &Check) -> Result<Document, F
         tree: &tree,
         package: package.as_ref().as_ref(),
     };
-    Ok(Document::of_checks(judge(&scene)))
+    Ok(judge(&scene))
 }
 
 /// What the package wants; `None` when there is none.

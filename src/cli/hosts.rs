@@ -44,7 +44,7 @@ pub(super) async fn run(context: &Context, command: &Hosts) -> Result<Document, 
     }
 }
 
-async fn prepare(context: &Context, args: &Prepare) -> Result<Document, Failures> {
+pub(super) async fn prepare(context: &Context, args: &Prepare) -> Result<Document, Failures> {
     let cloud = load_cloud(&args.conf)?;
     let mut consent = (context.yes || args.install_java || args.change.dry_run).then_some(JavaConsent::Given);
     let prepare = async || Ok(plan_to_prepare(context, &cloud, &mut consent).await?.into());

@@ -10,8 +10,12 @@ pub const INSTALL: &str = concat!(
     include_str!("scripts/install.sh")
 );
 /// Describes the host before anything is done there.
-pub const PREFLIGHT: &str =
-    concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/preflight.sh"));
+pub const PREFLIGHT: &str = concat!(
+    include_str!("scripts/processes_here.sh"),
+    include_str!("scripts/machine_here.sh"),
+    include_str!("scripts/java_here.sh"),
+    include_str!("scripts/preflight.sh")
+);
 /// Receives, verifies and unpacks a release.
 pub const STAGE: &str = concat!(include_str!("scripts/lock.sh"), include_str!("scripts/stage.sh"));
 /// Prints the checksum of a partly received archive.

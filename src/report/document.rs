@@ -280,13 +280,18 @@ impl Document {
 
     /// What was checked. Something is so when a host has no fail; without any such host nothing is.
     pub fn of_checks(items: Vec<CheckItem>) -> Self {
-        let hosts = |fits: fn(Verdict) -> bool| -> BTreeSet<HostName> {
-            items.iter().filter(|item| fits(item.verdict)).filter_map(|item| item.subject.host()).collect()
-        };
-        let failed = hosts(|verdict| verdict == Verdict::Fail);
-        let success = hosts(|_| true).iter().any(|host| !failed.contains(host));
+        let success = some_host_is_sound(&items);
         let failures = items.iter().filter_map(CheckItem::failure).collect();
         Self { failures, data: Some(Data::Checks(items)), ..Self::new("check") }.settle(success)
+    }
+
+    /// What was checked once `mended` was through, whose plan and results it keeps.
+    pub fn of_mended_checks(mended: Self, items: Vec<CheckItem>) -> Self {
+        let Self { plan, results, failures, interrupted, dry_run, seconds, .. } = mended;
+        let success = some_host_is_sound(&items);
+        let checked = Self::of_checks(items);
+        let failures = failures.into_iter().chain(checked.failures.clone()).collect();
+        Self { plan, results, failures, interrupted, dry_run, seconds, ..checked }.settle(success)
     }
 
     /// A command made of others.
@@ -318,4 +323,13 @@ impl Document {
     pub fn is_unchanged(&self) -> bool {
         self.plan.as_ref().is_some_and(Plan::is_empty)
     }
+}
+
+/// Some host has no fail.
+fn some_host_is_sound(items: &[CheckItem]) -> bool {
+    let hosts = |fits: fn(Verdict) -> bool| -> BTreeSet<HostName> {
+        items.iter().filter(|item| fits(item.verdict)).filter_map(|item| item.subject.host()).collect()
+    };
+    let failed = hosts(|verdict| verdict == Verdict::Fail);
+    hosts(|_| true).iter().any(|host| !failed.contains(host))
 }

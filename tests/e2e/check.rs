@@ -1,6 +1,7 @@
 //! `check`: each check made to pass, warn and fail for real, on hosts that are as they must not be.
 
 mod ensemble;
+mod fix;
 mod hosts;
 mod login;
 mod network;

@@ -91,6 +91,14 @@ fn limits_that_are_too_low_are_explained() {
     as_user(&site, "keeper", "arcusctl quicksetup local.json").success();
     as_user(&site, "keeper", "arcusctl --yes memcached stop local-cloud").success();
 
+    let check = |limit: &str| as_user(&site, "keeper", &format!("{limit} && arcusctl check local.json"));
+    let run = check("ulimit -n 500").exits(1);
+    assert!(run.stdout.contains("the hard limit is 500"), "{}", run.stdout);
+    let run = check("ulimit -c 0").exits(1);
+    assert!(run.stdout.contains("the hard limit is 0"), "{}", run.stdout);
+    let run = check("true").success();
+    assert!(run.stdout.contains("this machine, as keeper"), "{}", run.stdout);
+
     let files = as_user(&site, "keeper", "ulimit -n 500 && arcusctl memcached start local-cloud").exits(1);
     files.says("exit status 71").says("failed to set rlimit for open files");
     let cores = as_user(&site, "keeper", "ulimit -c 0 && arcusctl memcached start local-cloud").exits(1);

@@ -54,7 +54,9 @@ fn every_command_prints_one_json_document_that_knows_its_exit_code() {
     let package = path(&site.package);
     let node = site.node(0, 11211);
     let faulty = site.file("faulty.json", "{\"serviceCode\": \"\"}");
-    let steps: [(&str, &[&str], i32); 29] = [
+    let steps: [(&str, &[&str], i32); 32] = [
+        ("check", &["check", path(&faulty)], 4),
+        ("check", &["check", conf, "-z", "10.77.1.1:2181,10.77.1.1:2182"], 3),
         ("memcached list", &["memcached", "list"], 6),
         ("memcached register", &["memcached", "register", path(&faulty)], 4),
         ("deploy", &["deploy", path(&faulty)], 4),
@@ -77,6 +79,7 @@ fn every_command_prints_one_json_document_that_knows_its_exit_code() {
         ("memcached list", &["memcached", "list", "cloud"], 0),
         ("memcached list", &["memcached", "listall"], 0),
         ("ping", &["ping", "cloud"], 0),
+        ("check", &["check", conf], 0),
         ("quicksetup", &["quicksetup", conf, "--package", package], 0),
         ("memcached unregister", &["memcached", "unregister", "cloud", "--yes"], 5),
         ("memcached stop", &["memcached", "stop", "cloud", "--dry-run"], 0),

@@ -13,6 +13,6 @@ case $manager in
     ;;
   *) "$manager" -q -y install "$package" </dev/null >&2 ;;
 esac || exit 1
-version=$(java_version)
-if [ -z "$version" ]; then echo "$package is installed, but there is still no java in PATH or JAVA_HOME" >&2; exit 1; fi
-echo "$version"
+find_java
+if [ -z "$java" ]; then echo "$package is installed, but there is still no java in PATH or JAVA_HOME" >&2; exit 1; fi
+echo "${version:-unknown}"

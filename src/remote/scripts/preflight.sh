@@ -21,13 +21,7 @@ while IFS='=' read -r key value; do
   [ "$key" != PRETTY_NAME ] || echo "os $value"
 done 2>/dev/null </etc/os-release
 read -r kernel </proc/sys/kernel/ostype && echo "kernel $kernel"
-if [ -s /etc/machine-id ]; then
-  name= boot=
-  read -r id </etc/machine-id
-  read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id
-  read -r name 2>/dev/null </proc/sys/kernel/hostname
-  echo "machine $id $boot $name"
-fi
+tell_machine
 read -r _ memory _ 2>/dev/null </proc/meminfo && echo "memory $memory"
 for tool in bash tar gzip ps flock sha256sum setsid sed; do
   command -v "$tool" >/dev/null 2>&1 || echo "lacks $tool"
@@ -98,28 +92,8 @@ if [ "$files" != 0 ] && (ulimit -n "$files") 2>/dev/null; then echo "files-grant
 if (ulimit -c unlimited) 2>/dev/null; then echo "core unlimited"; else echo "core $(ulimit -H -c)"; fi
 
 if [ "$java" = wanted ]; then
-  with_java
-  java=
-  if [ -x "${JAVA_HOME:+$JAVA_HOME/bin/java}" ]; then
-    java=$JAVA_HOME/bin/java
-  else
-    java=$(command -v java 2>/dev/null)
-  fi
+  find_java
   if [ -n "$java" ]; then
-    # Its own file tells the version; starting a virtual machine for that takes a hundred times as long.
-    version=
-    home=$(readlink -f "$java")
-    home=${home%/bin/java}
-    for release in "$home/release" "${home%/jre}/release"; do
-      [ -z "$version" ] && [ -r "$release" ] || continue
-      while IFS='=' read -r key value; do
-        [ "$key" != JAVA_VERSION ] || version=$value
-      done <"$release"
-    done
-    if [ -z "$version" ]; then
-      said=$("$java" -version 2>&1 </dev/null)
-      case $said in *' version "'*) version=${said#*' version "'} version=${version%%'"'*} ;; esac
-    fi
     echo "java $java$tab$version"
   fi
 fi

@@ -52,7 +52,10 @@ echo "core $(ulimit -H -c)"
 if [ "$files" != unlimited ] && (ulimit -H -n $((files + 1))) 2>/dev/null; then echo "raises yes"; else echo "raises no"; fi
 echo "most $(cat /proc/sys/fs/nr_open 2>/dev/null)"
 lines limit /etc/security/limits.d/arcus.conf
-[ "$java" != java ] || echo "java $(java_version)"
+if [ "$java" = java ]; then
+  find_java
+  [ -z "$java" ] || echo "java ${version:-unknown}"
+fi
 for manager in apt-get dnf yum; do
   if command -v "$manager" >/dev/null 2>&1; then
     echo "manager $manager"

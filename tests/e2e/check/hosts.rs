@@ -75,6 +75,32 @@ fn missing_tools_are_told_by_name() {
 }
 
 #[test]
+fn a_distribution_that_does_not_name_itself_is_warned_of() {
+    let site = Site::new(1);
+    let conf = site.cloud("cloud", 11211, 1);
+    check(&site, &conf, &[]).expect("os", &site.ip(0), "pass", "");
+    site.sh(0, "rm /etc/os-release");
+    check(&site, &conf, &[]).expect("os", &site.ip(0), "warn", "no /etc/os-release");
+}
+
+#[test]
+fn two_addresses_of_one_machine_may_not_want_the_same_port() {
+    let site = Site::new(2);
+    let second = "10.77.1.100";
+    site.sh(1, &format!("ip addr add {second}/16 dev eth0"));
+    let conf = |port| {
+        let nodes = [("memcached-2", site.ip(1), 11211), ("memcached-2", second.to_owned(), port)];
+        site.file("cloud.json", &crate::support::document("cloud", &nodes).to_string())
+    };
+    let args = ["--accept-new-host-keys"];
+    let items = check(&site, &conf(11211), &args);
+    items.expect("same-machine", second, "fail", "11211").expect("same-machine", &site.ip(1), "pass", "");
+    // It joins by one of them only.
+    items.expect("zookeeper-route", second, "fail", &site.ip(1));
+    check(&site, &conf(11212), &args).expect("same-machine", second, "warn", &site.ip(1));
+}
+
+#[test]
 fn a_disk_that_is_full_fails_and_one_that_soon_will_be_is_warned_of() {
     let site = Site::new(1);
     let conf = site.cloud("cloud", 11211, 1);

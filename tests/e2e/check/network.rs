@@ -20,6 +20,13 @@ fn a_dead_host_and_one_with_an_unknown_key_fail_and_the_others_are_judged() {
     items.expect("ssh", &site.ip(3), "fail", "cannot connect with ssh");
     items.expect("java", &site.ip(1), "pass", "Java");
     site.run(["check", path(&conf)]).exits(3);
+    site.run(["-q", "check", path(&conf), "--accept-new-host-keys"]).exits(3);
+    check(&site, &conf, &[]).expect("ssh", &site.ip(2), "pass", "logged in as root");
+    // The host was set up anew, or somebody is in between.
+    site.sh(2, "rm /etc/ssh/ssh_host_ed25519_key* && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key");
+    site.lab.kill(site.host(2)).unwrap();
+    site.lab.boot(site.host(2)).unwrap();
+    check(&site, &conf, &[]).expect("ssh", &site.ip(2), "fail", "its ssh host key is not the known one");
 }
 
 #[test]
