@@ -10,6 +10,8 @@ cd "$root"
 let_cargo_run_as_root "a lab of SSH hosts"
 # The tests wait more than they compute: for servers to start, for sessions to expire.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
+# Snapshots are part of what is tested; they are changed by hand: INSTA_UPDATE=always cargo test --lib
+export INSTA_UPDATE=${INSTA_UPDATE:-no}
 say "cargo test --workspace, $RUST_TEST_THREADS tests at a time"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

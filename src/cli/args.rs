@@ -32,6 +32,7 @@ pub struct Cli {
 
 /// What every command takes.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The ZooKeeper ensemble, host:port,… [default: $ARCUSCTL_ZOOKEEPER, the settings, 127.0.0.1:2181]
     #[arg(short = 'z', long, alias = "zklist", value_name = "HOST:PORT,…", global = true)]

@@ -1,8 +1,10 @@
 //! `history` and `resume`: what was done, and going on with what was not finished.
 
 use clap::{Args, Parser as _, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 
 use super::args::{Cli, Global};
+use super::complete;
 use super::context::Context;
 use super::invocation::{sha256_of, store};
 use crate::error::{Failure, Failures};
@@ -19,7 +21,7 @@ pub struct History {
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20)]
     pub number: usize,
     /// The last runs that changed this cloud, whoever's they were, as ZooKeeper has them on record
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
     pub cloud: Option<ServiceCode>,
     /// The same for the ensemble
     #[arg(long, conflicts_with = "cloud")]

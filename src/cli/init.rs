@@ -260,6 +260,18 @@ fn next_steps(directory: &Path) -> Vec<NextStep> {
             "the settings are found in the current directory",
         ));
     }
+    steps.push(step(
+        format!("arcusctl hosts trust {CLOUD_FILE}"),
+        "sets up logging in by key, where it is not yet",
+    ));
+    steps.push(step(
+        format!("arcusctl hosts prepare {CLOUD_FILE}"),
+        "makes the hosts ready, after showing how",
+    ));
+    steps.push(step(
+        format!("arcusctl check {CLOUD_FILE}"),
+        "looks at every host, and says how to mend what is amiss",
+    ));
     steps.push(step(format!("arcusctl quicksetup {CLOUD_FILE} --dry-run"), "shows what would be done"));
     steps.push(step(
         format!("arcusctl quicksetup {CLOUD_FILE}"),

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 use futures::future::join_all;
 
+use super::complete;
 use super::context::Context;
 use super::memcached::{read_tree, unknown};
 use crate::config::load_cloud;
@@ -20,7 +22,7 @@ pub enum Lock {
     /// Show who has the operation locks of clouds, their hosts and the ensemble's: who, from where, since when, what for
     Status {
         /// A cloud JSON or a service code
-        #[arg(value_name = "CONF|CODE", required = true)]
+        #[arg(value_name = "CONF|CODE", required = true, add = ArgValueCandidates::new(complete::codes))]
         clouds: Vec<String>,
     },
 }

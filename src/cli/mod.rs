@@ -25,6 +25,9 @@ mod trust;
 mod usage;
 mod zookeeper;
 
+#[cfg(test)]
+mod help_tests;
+
 use std::process::ExitCode;
 
 use clap::Parser as _;

@@ -201,6 +201,15 @@ mod tests {
         assert_eq!(explain(Failure::failed("x"), 67).hints.len(), 1);
     }
 
+    #[test]
+    fn every_status_and_every_reason_word_for_word() {
+        let statuses = MEANINGS.iter().map(|known| format!("{}\n  {}", meaning(known.status), known.cure));
+        let reasons = REASONS.iter().map(|known| {
+            format!("{:?} {:?}: {}\n  {}", known.statuses, known.words, known.means, known.cure)
+        });
+        insta::assert_snapshot!(statuses.chain(reasons).collect::<Vec<_>>().join("\n"));
+    }
+
     /// What arcus-memcached (and, where it differs, the lab's cache node) says before it ends, and what is made of it.
     #[test]
     fn what_a_node_wrote_tells_which_of_several_causes_it_was() {

@@ -102,6 +102,12 @@ mod tests {
     }
 
     #[test]
+    fn every_known_word_for_word() {
+        let known = KNOWN.iter().map(|(words, means, cure)| format!("{words:?}: {means}\n  {cure}"));
+        insta::assert_snapshot!(known.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
     fn unknown_last_words_are_shown_and_silence_is_told() {
         let said = explain(Failure::failed("m: x").log(["a surprise".to_owned()]));
         assert!(said.causes.is_empty() && said.hints[0].contains("below"), "{said:?}");

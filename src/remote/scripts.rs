@@ -116,3 +116,25 @@ pub(super) fn hint(stderr: &str) -> Option<&'static str> {
     ];
     KNOWN.iter().find(|(words, _)| stderr.contains(words)).map(|(_, hint)| *hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tools_say_is_hinted_at() {
+        let said = [
+            "tar: x: Cannot write: No space left on device",
+            "mkdir: cannot create directory 'x': Disk quota exceeded",
+            "touch: cannot touch 'x': Read-only file system",
+            "mkdir: cannot create directory 'x': Permission denied",
+            "chown: changing ownership of 'x': Operation not permitted",
+            "tar (child): gzip: Cannot exec: No such file or directory",
+            "another arcusctl is staging a release here",
+            "sh: 1: tar: not found",
+            "something else",
+        ];
+        let told = said.map(|words| format!("{words}\n  {}", hint(words).unwrap_or("-")));
+        insta::assert_snapshot!(told.join("\n"));
+    }
+}

@@ -365,6 +365,26 @@ mod tests {
     }
 
     #[test]
+    fn every_word_of_ssh_that_is_known_is_explained() {
+        let said = [
+            "@@@\nWARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verification failed.",
+            "No ED25519 host key is known for h and you have requested strict checking.\nHost key verification failed.",
+            "root@h: Permission denied (publickey).",
+            "ssh: Could not resolve hostname h: Name or service not known",
+            "kex_exchange_identification: Connection closed by remote host\nConnection closed by 10.0.0.1 port 22",
+            "Connection to h port 22 timed out",
+            "connect to host h port 22: Connection refused",
+            "",
+        ];
+        let host = HostName::new("h");
+        let explained = said.map(|words| {
+            let failure = explain_words(&host, words);
+            format!("{failure}\n  {}", failure.hints.join("\n  "))
+        });
+        insta::assert_snapshot!(explained.join("\n"));
+    }
+
+    #[test]
     fn control_sockets_live_in_a_private_directory() {
         let directory = private_directory().unwrap();
         let mode = std::fs::metadata(directory.path()).unwrap().permissions().mode();

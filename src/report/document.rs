@@ -287,7 +287,18 @@ impl Document {
 
     /// What was checked once `mended` was through, whose plan and results it keeps.
     pub fn of_mended_checks(mended: Self, items: Vec<CheckItem>) -> Self {
-        let Self { plan, results, failures, interrupted, dry_run, seconds, .. } = mended;
+        let Self { plan, results, mut failures, interrupted, dry_run, seconds, .. } = mended;
+        // A host that cannot be logged in to is told of by its own check.
+        let shut: BTreeSet<HostName> = items
+            .iter()
+            .filter(|item| item.id == "ssh" && item.verdict == Verdict::Fail)
+            .filter_map(|item| item.subject.host())
+            .collect();
+        for problem in plan.iter().flat_map(|plan| &plan.problems) {
+            if problem.target.host().is_some_and(|host| shut.contains(&host)) {
+                failures.retain(|failure| *failure != problem.failure);
+            }
+        }
         let success = some_host_is_sound(&items);
         let checked = Self::of_checks(items);
         let failures = failures.into_iter().chain(checked.failures.clone()).collect();

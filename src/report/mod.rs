@@ -13,6 +13,9 @@ mod printer;
 mod progress;
 mod tables;
 
+#[cfg(test)]
+mod message_tests;
+
 pub use document::{
     Data, Document, HostReleases, KeyOwner, KeyReport, MemberReport, NextStep, NodeShare, VERSION,
     WrittenFiles,

@@ -190,7 +190,7 @@ fn show_data(document: &Document) {
 }
 
 /// `deploy: 2 done, 1 unchanged, 1 failed (1.2 s)`; nothing for a command that only looks.
-fn summary(document: &Document) -> Option<String> {
+pub(super) fn summary(document: &Document) -> Option<String> {
     if document.dry_run {
         return Some("dry run: nothing was changed".dimmed().to_string());
     }

@@ -53,11 +53,16 @@ impl Progress {
     }
 
     fn event(&mut self, event: Event) {
+        let line = plain_line(&event);
+        self.draw(event);
+        if let Some(line) = line {
+            self.line(&line);
+        }
+    }
+
+    fn draw(&mut self, event: Event) {
         match event {
-            Event::StageStarted { title, steps } => {
-                let count = if steps == 1 { String::new() } else { format!(" ({steps})") };
-                self.line(&format!("{}{count}", title.bold()));
-            }
+            Event::StageStarted { .. } => {}
             Event::StepStarted { target, action } => {
                 if let Some(bars) = &self.bars {
                     let bar = bars.add(ProgressBar::new_spinner());
@@ -71,9 +76,8 @@ impl Progress {
             Event::Bytes { target, done, total } => self.upload(&target, done, total),
             Event::Note { target, text } => {
                 if let Some(bar) = self.active.get(&target) {
-                    bar.set_message(text.clone());
+                    bar.set_message(text);
                 }
-                self.line(&format!("   {}  {target}  {text}", "..".dimmed()));
             }
             Event::Finished(result) => {
                 if let Some(bar) = self.active.remove(&result.target) {
@@ -85,7 +89,6 @@ impl Progress {
                         overall.finish_and_clear();
                     }
                 }
-                self.line(&render_result(&result));
             }
         }
     }
@@ -134,6 +137,17 @@ impl Progress {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// What an event is in words; nothing for those that only a bar shows.
+pub(super) fn plain_line(event: &Event) -> Option<String> {
+    match event {
+        Event::StageStarted { title, steps: 1 } => Some(title.bold().to_string()),
+        Event::StageStarted { title, steps } => Some(format!("{} ({steps})", title.bold())),
+        Event::Note { target, text } => Some(format!("   {}  {target}  {text}", "..".dimmed())),
+        Event::Finished(result) => Some(render_result(result)),
+        Event::StepStarted { .. } | Event::Bytes { .. } => None,
+    }
 }
 
 fn render_result(result: &StepResult) -> String {

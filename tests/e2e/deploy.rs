@@ -251,7 +251,7 @@ fn an_install_of_arcus_sh_is_adopted_while_it_runs() {
     assert_eq!(servers.lines().count(), 2, "{servers}");
     // The server's own log and data grow by themselves.
     let plain = "cd /opt/arcus && find -L . \\( -path ./releases -o -path ./current -o -path ./previous -o -path ./zookeeper/logs \
-                 -o -path ./zookeeper/data \\) -prune -o -type f -exec sha256sum {} + | sort -k 2";
+                 -o -path ./zookeeper/data -o -path ./.operation.lock \\) -prune -o -type f -exec sha256sum {} + | sort -k 2";
     let before = site.sh(0, plain);
 
     let conf = site.cloud("hand", 11211, 1);

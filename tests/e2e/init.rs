@@ -115,17 +115,16 @@ fn what_it_writes_is_a_cloud_that_can_be_set_up() {
     let run = site.run(args).success();
     assert!(run.stdout.starts_with("wrote site/cloud.json\nwrote site/arcusctl.toml\n"), "{}", run.stdout);
     // What it says is to be done next is done, as it is said.
-    let next: Vec<&str> =
-        run.stdout.lines().skip_while(|line| *line != "Next").skip(1).map(str::trim).collect();
-    let commands: Vec<&str> = next.iter().map(|line| line.split("  ").next().unwrap()).collect();
-    assert_eq!(
-        commands,
-        ["cd site", "arcusctl quicksetup cloud.json --dry-run", "arcusctl quicksetup cloud.json"]
-    );
-    for line in &commands[1..] {
+    let next = run.stdout.lines().skip_while(|line| *line != "Next").skip(1).map(str::trim);
+    let commands: Vec<&str> = next.map(|line| line.split("  ").next().unwrap()).collect();
+    let typed = ["hosts trust", "hosts prepare", "check", "quicksetup", "quicksetup"];
+    assert_eq!(commands[0], "cd site");
+    assert_eq!(commands.len(), 1 + typed.len(), "{commands:?}");
+    for (line, known) in commands[1..].iter().zip(typed) {
+        assert!(line.starts_with(&format!("arcusctl {known} cloud.json")), "{line}");
         let mut command = site.command();
         command.env_remove("ARCUSCTL_ZOOKEEPER").current_dir(site.directory().join("site"));
-        Run::of(command.args(line.split(' ').skip(1))).success();
+        Run::of(command.args(line.split(' ').skip(1)).arg("--yes")).success();
     }
     assert_eq!(site.members("shop").len(), 2);
 }

@@ -65,3 +65,21 @@ fn what_cannot_be_mended_stays_a_fail_with_its_reason() {
     let items = run.json()["data"]["checks"].as_array().unwrap().clone();
     assert!(items.iter().any(|item| item["id"] == "install-path" && item["verdict"] == "fail"), "{items:#?}");
 }
+
+#[test]
+fn a_dead_host_is_told_of_once_and_the_others_are_mended() {
+    let site = Site::new(2);
+    site.make_bare(0);
+    site.settings("[timeouts]\nconnect = \"1s\"\n");
+    site.lab.cut(site.host(1)).unwrap();
+    let conf = site.cloud("cloud", 11211, 1);
+    let run = site.run(["--output", "json", "check", path(&conf), "--fix"]).exits(3);
+    site.sh(0, "getent passwd memcached");
+    let failures = run.json()["failures"].as_array().unwrap().clone();
+    let dead = site.ip(1);
+    let told = failures.iter().filter(|failure| {
+        let message = failure["message"].as_str().unwrap();
+        message.starts_with(&format!("{dead}: ")) && message.contains("ssh")
+    });
+    assert_eq!(told.count(), 1, "{failures:#?}");
+}
