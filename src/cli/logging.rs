@@ -35,7 +35,8 @@ pub(super) fn start(global: &Global) -> Result<(), Failures> {
         fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(targets(u8::MAX))
     });
     Registry::default().with(terminal).with(file).init();
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?words, "begins");
     Ok(())
 }

@@ -36,6 +36,10 @@ impl Connect for SshConnector {
 /// A resolver that does not answer must not hold up what needs no names.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 
+/// A connection that takes longer waits for its host and costs this machine nothing; others may start meanwhile, so that
+/// hosts which hang cost their own time only.
+const BUSY_LIMIT: Duration = Duration::from_secs(2);
+
 type Connection = Arc<OnceCell<Result<Arc<dyn Remote>, Failure>>>;
 
 /// The connections of one run.
@@ -47,7 +51,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// At most `starts` connections are being set up at any moment.
+    /// At most `starts` connections are being set up at any moment, not counting those whose hosts do not answer.
     pub fn new(connector: impl Connect + 'static, starts: usize) -> Self {
         Self {
             connector: Box::new(connector),
@@ -63,10 +67,17 @@ impl Fleet {
     pub async fn host(&self, host: &HostName) -> Result<Arc<dyn Remote>, Failure> {
         let connection = Arc::clone(self.connections.lock().await.entry(host.clone()).or_default());
         let outcome = connection.get_or_init(|| async {
-            let _permit = self.starts.acquire().await;
+            let permit = self.starts.acquire().await;
             tracing::debug!(%host, "connecting");
             let start = Instant::now();
-            let connected = self.connector.connect(host).await;
+            let mut connecting = self.connector.connect(host);
+            let connected = match tokio::time::timeout(BUSY_LIMIT, &mut connecting).await {
+                Ok(connected) => connected,
+                Err(_) => {
+                    drop(permit);
+                    connecting.await
+                }
+            };
             let seconds = start.elapsed().as_secs_f32();
             match &connected {
                 Ok(_) => tracing::debug!(%host, seconds, "connected"),
@@ -129,6 +140,33 @@ fn is_own_address(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Hosts whose names begin with "hung" answer after a minute, all others at once.
+    #[derive(Debug)]
+    struct Network;
+
+    #[async_trait]
+    impl Connect for Network {
+        async fn connect(&self, host: &HostName) -> Result<Arc<dyn Remote>, Failure> {
+            if host.as_str().starts_with("hung") {
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+            Err(Failure::unreachable("nobody can log in"))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hosts_that_hang_cost_their_own_time_only() {
+        let fleet = Fleet::new(Network, 1);
+        let begun = tokio::time::Instant::now();
+        let asked = async |name: &str| {
+            assert!(fleet.host(&HostName::new(name)).await.is_err());
+            begun.elapsed()
+        };
+        let (hung, _, sound) = tokio::join!(asked("hung-1"), asked("hung-2"), asked("sound"));
+        assert_eq!(hung, Duration::from_secs(60));
+        assert!(sound < Duration::from_secs(5), "{sound:?}");
+    }
 
     #[tokio::test]
     async fn loopback_is_this_machine_and_a_documentation_address_is_not() {

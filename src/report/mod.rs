@@ -12,6 +12,7 @@ mod plans;
 mod printer;
 mod progress;
 mod tables;
+mod terminal;
 
 #[cfg(test)]
 mod message_tests;

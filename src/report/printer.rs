@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::document::{Data, Document};
 use super::progress::Progress;
+use super::terminal::tame;
 use super::{checks, failures, plans, tables};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Event, Outcome};
@@ -126,7 +127,8 @@ impl Printer {
     /// Prints the document for programs.
     pub fn json(self, document: &Document) {
         match serde_json::to_string_pretty(document) {
-            Ok(text) => output(&(text + "\n")),
+            // JSON has its own way of writing control characters.
+            Ok(text) => raw_output(&(text + "\n")),
             Err(error) => error_line(&format!("{} cannot write JSON: {error}", "error:".red().bold())),
         }
     }
@@ -160,7 +162,7 @@ impl Printer {
 
 /// What is typed at the terminal, trimmed. Reading blocks its thread, and the program must go on hearing Ctrl-C.
 async fn answer(question: &str) -> String {
-    let _reader_gone = write!(anstream::stderr().lock(), "{question}");
+    let _reader_gone = write!(anstream::stderr().lock(), "{}", tame(question));
     let typing = tokio::task::spawn_blocking(|| {
         let mut typed = String::new();
         std::io::stdin().lock().read_line(&mut typed).map(|_| typed)
@@ -227,6 +229,10 @@ pub(super) fn summary(document: &Document) -> Option<String> {
 
 /// A reader that went away (`| head`) is no reason to fail.
 fn output(text: &str) {
+    raw_output(&tame(text));
+}
+
+fn raw_output(text: &str) {
     let _reader_gone = anstream::stdout().lock().write_all(text.as_bytes());
 }
 
@@ -236,6 +242,7 @@ fn log(line: &str) {
 }
 
 fn error_line(line: &str) {
-    log(line);
+    let line = tame(line);
+    log(&line);
     let _reader_gone = writeln!(anstream::stderr().lock(), "{line}");
 }

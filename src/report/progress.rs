@@ -8,6 +8,7 @@ use owo_colors::OwoColorize as _;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Printer;
+use super::terminal::tame;
 use crate::exec::{Event, Outcome, StepResult};
 use crate::model::human_bytes;
 use crate::plan::Target;
@@ -68,7 +69,7 @@ impl Progress {
                     let bar = bars.add(ProgressBar::new_spinner());
                     bar.set_style(style("  {spinner} {prefix}  {wide_msg}"));
                     bar.set_prefix(target.to_string());
-                    bar.set_message(action);
+                    bar.set_message(tame(&action).into_owned());
                     bar.enable_steady_tick(Duration::from_millis(100));
                     self.active.insert(target, bar);
                 }
@@ -76,7 +77,7 @@ impl Progress {
             Event::Bytes { target, done, total } => self.upload(&target, done, total),
             Event::Note { target, text } => {
                 if let Some(bar) = self.active.get(&target) {
-                    bar.set_message(text);
+                    bar.set_message(tame(&text).into_owned());
                 }
             }
             Event::Finished(result) => {
