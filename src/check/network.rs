@@ -129,5 +129,9 @@ fn judge<'a>(check: Check, facts: &HostFacts, wanted: impl Iterator<Item = Wante
             "open these ports in the firewalls between the hosts, and look at the routes",
         );
     }
-    check.pass(if idle == 0 { "all answer" } else { "all can be reached; nothing listens yet at some" })
+    check.pass(if idle == 0 {
+        "all answer"
+    } else {
+        "all can be reached; nothing listens at some of the ports now"
+    })
 }

@@ -245,9 +245,12 @@ pub struct Locate {
     /// The keys
     #[arg(value_name = "KEY", required = true, value_parser = key)]
     pub keys: Vec<String>,
-    /// Where keys will be once every registered node is live, or every node of this cloud JSON [default: where they are]
-    #[arg(long, value_name = "CONF", num_args = 0..=1, require_equals = true)]
-    pub config: Option<Option<PathBuf>>,
+    /// Where keys will be once every node of this cloud JSON is live [default: where they are now]
+    #[arg(long, value_name = "CONF", conflicts_with = "registered")]
+    pub config: Option<PathBuf>,
+    /// Where keys will be once every registered node is live
+    #[arg(long)]
+    pub registered: bool,
 }
 
 #[derive(Args, Debug)]

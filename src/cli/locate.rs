@@ -14,10 +14,7 @@ use crate::ring::Ring;
 
 pub(super) async fn locate(context: &Context, args: &Locate) -> Result<Document, Failures> {
     // Clients look at the members only; a planned ring is made of what is registered or going to be.
-    let file = match &args.config {
-        Some(Some(conf)) => Some(load_cloud(conf)?),
-        _ => None,
-    };
+    let file = args.config.as_deref().map(load_cloud).transpose()?;
     if let Some(cloud) = file.as_ref().filter(|cloud| cloud.code != args.code) {
         return Err(Failure::config(format!(
             "the cloud JSON is of service code {}, not {}",
@@ -33,12 +30,12 @@ pub(super) async fn locate(context: &Context, args: &Locate) -> Result<Document,
         .get(args.code.as_str())
         .map(|registered| members_of(registered).into_keys().collect())
         .unwrap_or_default();
-    let nodes: BTreeSet<NodeAddr> = match (&file, &args.config) {
-        (Some(cloud), _) => cloud.nodes.iter().map(|node| node.addr).collect(),
-        (None, planned) => {
+    let nodes: BTreeSet<NodeAddr> = match &file {
+        Some(cloud) => cloud.nodes.iter().map(|node| node.addr).collect(),
+        None => {
             let registered = registered.ok_or_else(|| unknown(&args.code, &tree))?;
             let mapped = registered.iter().filter(|node| node.mapped).map(|node| node.addr);
-            if planned.is_some() { mapped.collect() } else { live.clone() }
+            if args.registered { mapped.collect() } else { live.clone() }
         }
     };
     let ring = Ring::new(nodes.iter().copied());
@@ -53,7 +50,7 @@ pub(super) async fn locate(context: &Context, args: &Locate) -> Result<Document,
             args.code
         ))
         .hint(format!(
-            "start them with arcusctl memcached start {}; --config tells where keys will be then",
+            "start them with arcusctl memcached start {}; --registered tells where keys will be then",
             args.code
         ))
         .into());

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, Registry, fmt};
@@ -32,7 +34,12 @@ pub(super) fn start(global: &Global) -> Result<(), Failures> {
         // What is said is on the terminal already.
         .with_filter(targets(global.verbose).with_target(SAID, LevelFilter::OFF));
     let file = file.map(|file| {
-        fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_filter(targets(u8::MAX))
+        fmt::layer()
+            .with_writer(Mutex::new(file))
+            .with_ansi(false)
+            // Layers with one formatter share what they made of a span, colours included.
+            .fmt_fields(debug_fn(|out, field, value| write!(out, "{field}={value:?}")).delimited(" "))
+            .with_filter(targets(u8::MAX))
     });
     Registry::default().with(terminal).with(file).init();
     let words: Vec<String> =

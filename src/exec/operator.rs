@@ -112,9 +112,9 @@ impl Operator {
             (Action::StartMember { layout }, _) => self.start_member(layout).await,
             (Action::StopMember { layout }, _) => self.stop_member(layout).await,
             (Action::CreateStructure, _) => self.create_structure().await,
-            (Action::CommitZnodes { changes, summary }, _) => {
+            (Action::CommitZnodes { changes, .. }, _) => {
                 self.zookeeper().await?.commit(changes).await?;
-                Ok(summary.join("; "))
+                Ok(action.to_string())
             }
             _ => Err(Failure::failed(format!("{target}: {action} is no step of its own"))),
         }

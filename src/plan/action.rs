@@ -10,6 +10,9 @@ use crate::model::{
     Compression, EnsembleMember, NodeAddr, NodeOptions, ReleaseId, ServiceCode, ZnodeChange, human_bytes,
 };
 
+/// So many changes are told one by one.
+const LISTED: usize = 8;
+
 /// One step's work, down to the last value: executing it decides nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "camelCase")]
@@ -165,7 +168,13 @@ impl fmt::Display for Action {
                 write!(out, "wait until {} member(s) serve (quorum {quorum})", members.len())
             }
             Self::CreateStructure => out.write_str("create the base znodes below /arcus that are missing"),
-            Self::CommitZnodes { summary, .. } => out.write_str(&summary.join("; ")),
+            Self::CommitZnodes { summary, .. } => match summary.as_slice() {
+                // The plan lists them; here they would fill the screen.
+                [first, .., last] if summary.len() > LISTED => {
+                    write!(out, "{first}; …; {last} ({} changes)", summary.len())
+                }
+                _ => out.write_str(&summary.join("; ")),
+            },
             Self::StartNodes { nodes, .. } => {
                 let starts: Vec<String> = nodes.iter().map(NodeLaunch::to_string).collect();
                 out.write_str(&starts.join("; "))

@@ -195,7 +195,10 @@ impl Document {
             None => Some(
                 Failure::unreachable(format!("{member}: does not serve"))
                     .cause(state.describe())
-                    .hint("start it: arcusctl zookeeper start"),
+                    .hint(match state {
+                        MemberState::Unreachable { .. } => "see whether its host is up and reachable from here",
+                        _ => "start it: arcusctl zookeeper start",
+                    }),
             ),
             Some(stats) if size > 1 && stats.mode == Mode::Standalone => Some(
                 Failure::failed(format!("{member}: serves alone, it is no member of an ensemble"))

@@ -31,8 +31,8 @@ pub(super) fn render(plan: &Plan) -> String {
     for (targets, fact) in holdings(plan) {
         line(format!("  {}  {}", "=".dimmed(), format!("{targets}  {fact}").dimmed()));
     }
-    for problem in &plan.problems {
-        line(format!("  {}  {}: left out, {}", "!".red().bold(), problem.target, problem.failure));
+    for (targets, reason) in problems(plan) {
+        line(format!("  {}  {targets}  left out: {reason}", "!".red().bold()));
     }
     for note in &plan.notes {
         line(format!("  {}  {note}", "note".yellow()));
@@ -102,6 +102,23 @@ fn holdings(plan: &Plan) -> Vec<(String, String)> {
         }
     }
     told
+}
+
+/// What is left out, and why; what many share is told once.
+fn problems(plan: &Plan) -> Vec<(String, String)> {
+    let mut by_reason: Vec<(String, Vec<String>)> = Vec::new();
+    for problem in &plan.problems {
+        let target = problem.target.to_string();
+        let host = problem.target.host().map_or_else(String::new, |host| host.to_string());
+        let told = problem.failure.to_string();
+        let own = [&target, &host].into_iter().find_map(|name| told.strip_prefix(&format!("{name}: ")));
+        let reason = own.unwrap_or(&told).to_owned();
+        match by_reason.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, targets)) => targets.push(target),
+            None => by_reason.push((reason, vec![target])),
+        }
+    }
+    by_reason.into_iter().map(|(reason, targets)| (names(&targets, "target"), reason)).collect()
 }
 
 /// `a, b, c`, or `a … z (16 hosts)`.

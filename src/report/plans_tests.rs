@@ -29,6 +29,19 @@ fn switch(target: Target) -> Step {
     Step { target, action: Action::SwitchRelease { release: release(), from: None, adopts: vec![] } }
 }
 
+#[test]
+fn what_keeps_many_out_is_told_once() {
+    let dead = |number: u8| Problem {
+        target: Target::Node(addr(number, 11211)),
+        failure: Failure::unreachable(format!("10.0.0.{number}: cannot connect with ssh")).cause("timed out"),
+    };
+    let plan = Plan { problems: (1..=47).map(dead).collect(), ..Plan::new("memcached start") };
+    insta::assert_snapshot!(plain(&plan), @r"
+    Plan: memcached start
+      !  10.0.0.1:11211 … 10.0.0.47:11211 (47 targets)  left out: cannot connect with ssh: timed out
+    ");
+}
+
 fn addr(host: u8, port: u16) -> NodeAddr {
     format!("10.0.0.{host}:{port}").parse().unwrap()
 }
@@ -53,7 +66,7 @@ fn a_plan_shows_what_comes_what_holds_and_what_is_left_out() {
       b
         1. Stage: send and unpack release 12ab34cd56ef (9.4 MB)
       =  a  has release 12ab34cd56ef in use
-      !  c: left out, c: cannot connect with ssh
+      !  c  left out: cannot connect with ssh
     ");
 }
 

@@ -6,7 +6,7 @@ use owo_colors::OwoColorize as _;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::document::{Data, Document};
-use super::progress::Progress;
+use super::progress::{Progress, beside_bars};
 use super::terminal::tame;
 use super::{checks, failures, plans, tables};
 use crate::error::{Failure, FailureKind, Failures};
@@ -157,6 +157,10 @@ impl Printer {
         if let Some(line) = summary(document) {
             self.progress(&line);
         }
+        // Before anything was done there is no run to go on with.
+        if document.interrupted && !(document.results.is_empty() && document.parts.is_empty()) {
+            self.progress(&format!("{} go on with it: arcusctl resume", " hint:".cyan()));
+        }
     }
 }
 
@@ -244,5 +248,5 @@ fn log(line: &str) {
 fn error_line(line: &str) {
     let line = tame(line);
     log(&line);
-    let _reader_gone = writeln!(anstream::stderr().lock(), "{line}");
+    let _reader_gone = beside_bars(|| writeln!(anstream::stderr().lock(), "{line}"));
 }

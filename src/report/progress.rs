@@ -1,6 +1,7 @@
 //! Events while a plan runs: bars on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -34,11 +35,18 @@ struct Upload {
 /// Where no bars are drawn, a long upload is heard of this often.
 const TELL_PLAINLY: Duration = Duration::from_secs(10);
 
+/// The bars of this process, of which there is one terminal.
+static BARS: LazyLock<MultiProgress> =
+    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
+
+/// Writes to the terminal with the bars out of the way; they would be drawn over it, or left behind in the middle.
+pub(super) fn beside_bars<T>(write: impl FnOnce() -> T) -> T {
+    BARS.suspend(write)
+}
+
 impl Progress {
     pub(super) fn new(printer: Printer) -> Self {
-        let bars = printer
-            .is_live()
-            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
+        let bars = printer.is_live().then(|| BARS.clone());
         Self { printer, bars, active: BTreeMap::new(), uploads: BTreeMap::new(), overall: None }
     }
 
@@ -57,7 +65,7 @@ impl Progress {
         let line = plain_line(&event);
         self.draw(event);
         if let Some(line) = line {
-            self.line(&line);
+            self.printer.progress(&line);
         }
     }
 
@@ -109,15 +117,21 @@ impl Progress {
             return;
         };
         if let Some(bar) = self.active.get(target) {
-            if bar.length().is_none() {
+            let begins = bar.length().is_none();
+            if begins {
                 bar.set_length(total);
                 bar.set_style(style(
                     "  {spinner} {prefix}  {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left",
                 ));
             }
             bar.set_position(done);
+            if begins {
+                // What was there from an earlier upload was not sent now.
+                bar.reset_eta();
+            }
         }
         if self.uploads.len() > 1 {
+            let begins = self.overall.is_none();
             let overall = self.overall.get_or_insert_with(|| {
                 let bar = bars.add(ProgressBar::new(0));
                 bar.set_style(style("    all  {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left"));
@@ -125,13 +139,10 @@ impl Progress {
             });
             overall.set_length(self.uploads.values().map(|upload| upload.total).sum());
             overall.set_position(self.uploads.values().map(|upload| upload.done).sum());
-        }
-    }
-
-    fn line(&self, line: &str) {
-        match &self.bars {
-            Some(bars) => bars.suspend(|| self.printer.progress(line)),
-            None => self.printer.progress(line),
+            if begins {
+                // What was sent before it was drawn says nothing of the rate.
+                overall.reset_eta();
+            }
         }
     }
 }

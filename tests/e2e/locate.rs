@@ -36,9 +36,9 @@ fn a_key_is_where_the_live_nodes_put_it_and_would_be_elsewhere_with_all_of_them(
     assert!((sum - 1.0).abs() < 1e-9, "{document}");
 
     // The plan is the whole cloud, whether it is taken from ZooKeeper or from the file.
-    assert_eq!(owners(&locate(&["--config"])), whole);
-    assert_eq!(owners(&locate(&[&format!("--config={}", path(&conf))])), whole);
-    let run = site.run(["locate", "cloud", "user:0", "--config"]).success();
+    assert_eq!(owners(&locate(&["--registered"])), whole);
+    assert_eq!(owners(&locate(&["--config", path(&conf)])), whole);
+    let run = site.run(["locate", "cloud", "user:0", "--registered"]).success();
     assert!(run.stdout.contains("user:0"), "{}", run.stdout);
 }
 
@@ -48,9 +48,9 @@ fn where_no_node_is_live_no_key_is_anywhere() {
     let conf = site.cloud("cloud", 11211, 1);
     site.run(["locate", "cloud", "a"]).exits(5).says("service code cloud is not registered");
     site.run(["memcached", "register", path(&conf)]).success();
-    site.run(["locate", "cloud", "a"]).exits(5).says("no cache node is live").says("--config");
-    let run = site.run(["locate", "cloud", "a", "--config"]).success();
+    site.run(["locate", "cloud", "a"]).exits(5).says("no cache node is live").says("--registered");
+    let run = site.run(["locate", "cloud", "a", "--registered"]).success();
     assert!(run.stdout.contains(&site.node(0, 11211)) && run.stdout.contains("offline"), "{}", run.stdout);
     site.run(["locate", "cloud", "a b"]).exits(2).says("a key has 1 to 4000 bytes");
-    site.run(["locate", "other", "a", &format!("--config={}", path(&conf))]).exits(4).says("not other");
+    site.run(["locate", "other", "a", "--config", path(&conf)]).exits(4).says("not other");
 }
