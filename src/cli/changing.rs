@@ -1,5 +1,6 @@
 //! Carrying out what was planned: shown, agreed to, written down ahead, done.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use crate::error::{Failure, Failures};
 use crate::exec::{Events, Operator, Perform, Record, StepResult, run};
 use crate::journal::{About, CloudRun, Journal, record_cloud_run};
 use crate::lock::{CloudLook, Holder, Locks, Taken, Taking, Waiting, Wanted, look_at_cloud};
-use crate::model::ServiceCode;
+use crate::model::{Ensemble, HostName, ServiceCode};
 use crate::plan::{Plan, Risk, Step};
 use crate::report::{Document, Printer, command_line, outcome_of};
 use crate::zk::{MemberState, probe_member};
@@ -77,25 +78,30 @@ pub(super) struct Subject {
     about: About,
     /// The cloud whose znodes and nodes are changed; a deploy changes hosts alone.
     cloud: Option<ServiceCode>,
+    /// Locked together with those that have steps: what is done to one member is safe only while nobody is at the others.
+    together: BTreeSet<HostName>,
 }
 
 impl Subject {
-    pub(super) fn ensemble() -> Self {
-        Self { about: About::Ensemble, cloud: None }
+    pub(super) fn ensemble(ensemble: &Ensemble) -> Self {
+        Self { about: About::Ensemble, cloud: None, together: ensemble.hosts().into_iter().collect() }
     }
 
     /// The hosts of a cloud.
     pub(super) fn hosts_of(code: &ServiceCode) -> Self {
-        Self { about: About::Cloud(code.clone()), cloud: None }
+        Self { about: About::Cloud(code.clone()), cloud: None, together: BTreeSet::new() }
     }
 
     /// What is registered of a cloud, and its nodes.
     pub(super) fn cloud(code: &ServiceCode) -> Self {
-        Self { about: About::Cloud(code.clone()), cloud: Some(code.clone()) }
+        Self { about: About::Cloud(code.clone()), cloud: Some(code.clone()), together: BTreeSet::new() }
     }
 
     fn wanted(&self, plan: &Plan) -> Wanted {
-        let hosts = plan.steps().filter_map(|step| step.target.host()).collect();
+        let mut hosts: BTreeSet<HostName> = plan.steps().filter_map(|step| step.target.host()).collect();
+        if !hosts.is_empty() {
+            hosts.extend(self.together.iter().cloned());
+        }
         Wanted { hosts, cloud: self.cloud.clone() }
     }
 }
@@ -127,17 +133,17 @@ impl Context {
                 }
                 break work;
             }
-            let steps = described(&work.plan);
-            if agreed.as_ref() != Some(&steps) {
+            let asked = asked_of(&work.plan);
+            if agreed.as_ref() != Some(&asked) {
                 self.agree(&work.plan).await?;
-                agreed = Some(steps);
+                agreed = Some(asked);
             }
             let taken = self.take_locks(&subject.wanted(&work.plan), look_began, cloud_look).await?;
             if !taken.stale {
                 journal = self.journal(&subject.about).await;
                 break work;
             }
-            self.printer.progress("somebody else was at work here since this run looked; looking again");
+            self.printer.progress("another run was at work here since this one looked; looking again");
         };
         let operator = work.operator.as_ref().unwrap_or(&self.operator);
         let recorder = Recorder { journal, locks: Arc::clone(&self.locks) };
@@ -180,8 +186,8 @@ impl Context {
                 return Err(failure.hint("nothing was changed").into());
             }
         };
-        for (host, why) in &taken.without {
-            tracing::debug!(%host, why, "the host is not locked");
+        for warning in unlocked(&taken.without) {
+            self.printer.warning(&warning);
         }
         Ok(taken)
     }
@@ -250,19 +256,22 @@ impl Context {
     async fn journal(&self, about: &About) -> Option<Arc<Journal>> {
         let mut trail = self.trail.lock().await;
         trail.began.get_or_insert_with(Timestamp::now);
+        let journal = match trail.journal.take() {
+            Some(begun) => begun,
+            None => match self.begin_journal().await {
+                Ok(journal) => Some(Arc::new(journal)),
+                Err(failure) => {
+                    self.printer.warning(&failure);
+                    None
+                }
+            },
+        };
         if !trail.abouts.contains(about) {
             trail.abouts.push(about.clone());
-        }
-        if let Some(journal) = &trail.journal {
-            return journal.clone();
-        }
-        let journal = match self.begin_journal().await {
-            Ok(journal) => Some(Arc::new(journal)),
-            Err(failure) => {
-                self.printer.warning(&failure);
-                None
+            if let Some(journal) = &journal {
+                journal.about(about);
             }
-        };
+        }
         trail.journal = Some(journal.clone());
         journal
     }
@@ -345,9 +354,25 @@ impl Context {
     }
 }
 
-/// What was agreed to: the steps in words, in which the time of day has no part.
-fn described(plan: &Plan) -> Vec<String> {
-    plan.steps().map(|step| format!("{}: {}", step.target, step.action)).collect()
+/// What is agreed to: what it costs, and the steps in words, in which the time of day has no part.
+fn asked_of(plan: &Plan) -> (Risk, Vec<String>) {
+    let steps = plan.steps().map(|step| format!("{}: {}", step.target, step.action));
+    (plan.risk.clone(), steps.collect())
+}
+
+/// One warning for each reason.
+fn unlocked(without: &[(HostName, String)]) -> Vec<Failure> {
+    let mut reasons: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (host, why) in without {
+        reasons.entry(why).or_default().insert(host.to_string());
+    }
+    let warn = |(why, hosts): (&str, BTreeSet<String>)| {
+        let hosts = hosts.into_iter().collect::<Vec<_>>().join(", ");
+        Failure::failed(format!("{hosts}: goes on without the operation lock"))
+            .cause(why)
+            .hint("see that nobody else changes these hosts until this run has ended")
+    };
+    reasons.into_iter().map(warn).collect()
 }
 
 fn told(waiting: &Waiting) -> String {
@@ -357,5 +382,52 @@ fn told(waiting: &Waiting) -> String {
         format!("waiting until ZooKeeper notices that a run on {place} was killed: {holder}")
     } else {
         format!("waiting for {place}, where another run is at work: {holder}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, Gate, Stage, Target};
+
+    fn plan(target: Target) -> Plan {
+        let mut plan = Plan::new("zookeeper restart");
+        let steps = vec![Step { target, action: Action::CreateStructure }];
+        plan.stages.push(Stage { title: "", gate: Gate::OwnTarget, steps });
+        plan
+    }
+
+    #[test]
+    fn what_is_done_to_one_member_locks_the_hosts_of_all() {
+        let ensemble = Ensemble::parse("zk1:2181,zk2:2181,zk3:2181").unwrap();
+        let subject = Subject::ensemble(&ensemble);
+        let wanted = subject.wanted(&plan(Target::Member(ensemble.members()[1].clone())));
+        assert_eq!(wanted.hosts, ensemble.hosts().into_iter().collect());
+        // Znodes alone need no host.
+        assert!(subject.wanted(&plan(Target::Tree)).hosts.is_empty());
+    }
+
+    #[test]
+    fn a_yes_to_steps_that_cost_little_is_none_to_the_same_steps_that_cost_more() {
+        let harmless = plan(Target::Ensemble);
+        let mut costly = harmless.clone();
+        costly.risk = Risk::Interrupts { what: "the quorum is lost".to_owned() };
+        assert_eq!(asked_of(&harmless), asked_of(&harmless.clone()));
+        assert_ne!(asked_of(&harmless), asked_of(&costly));
+    }
+
+    #[test]
+    fn hosts_without_a_lock_are_named_once_for_each_reason() {
+        let host = |last| HostName::from(std::net::Ipv4Addr::new(10, 0, 0, last));
+        let why = |text: &str| text.to_owned();
+        let without = [(host(1), why("a")), (host(2), why("b")), (host(3), why("a")), (host(1), why("a"))];
+        let said: Vec<String> = unlocked(&without).iter().map(|failure| failure.message.clone()).collect();
+        assert_eq!(
+            said,
+            [
+                "10.0.0.1, 10.0.0.3: goes on without the operation lock",
+                "10.0.0.2: goes on without the operation lock"
+            ]
+        );
     }
 }

@@ -13,7 +13,6 @@ use super::context::Context;
 use super::deploy::hosts;
 use super::hosts::{Prepare, prepare};
 use crate::check::{Asked, CheckItem, Scene, check as judge, planned_layouts};
-use crate::config::load_cloud;
 use crate::error::{Failure, Failures};
 use crate::inspect::{ArcusTree, inspect_host};
 use crate::model::PackageNeeds;
@@ -69,12 +68,15 @@ pub(super) async fn check(context: &Context, args: &Check) -> Result<Document, F
     }
     // Limits hold for logins from now on, so the hosts are logged in to anew.
     context.fleet.close().await;
-    Ok(Document::of_mended_checks(mended, judged(context, args).await?))
+    Ok(match judged(context, args).await {
+        Ok(items) => Document::of_mended_checks(mended, items),
+        Err(failures) => Document::of_unchecked_mending(mended, &failures),
+    })
 }
 
 /// Looks at everything and judges it.
 async fn judged(context: &Context, args: &Check) -> Result<Vec<CheckItem>, Failures> {
-    let cloud = load_cloud(&args.conf)?;
+    let cloud = context.invocation.load_cloud(&args.conf)?;
     let (hosts, no_ensemble) = context.look(hosts(context, &cloud)).await?;
     let no_ensemble = no_ensemble.is_some();
     let layouts = planned_layouts(&context.ensemble, &context.settings);
@@ -126,4 +128,29 @@ async fn read(path: Option<PathBuf>) -> Option<Result<PackageNeeds, Failures>> {
             Err(Failure::failed("reading the package broke off").cause(error).into())
         }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::{Outcome, RunReport, StepResult};
+    use crate::model::HostName;
+    use crate::plan::{Plan, Target};
+
+    #[test]
+    fn what_was_mended_is_told_when_looking_again_is_interrupted() {
+        let target = Target::Host(HostName::new("a"));
+        let outcome = Outcome::done("created the user memcached");
+        let results = vec![StepResult { target, outcome, elapsed: Duration::ZERO }];
+        let report = RunReport { results: results.clone(), interrupted: false };
+        let mended = Document::of_run(Plan::new("hosts prepare"), report, Duration::ZERO);
+        let interrupted = Failure::interrupted("interrupted while looking");
+        let told = Document::of_unchecked_mending(mended.clone(), &interrupted.clone().into());
+        assert_eq!((told.command, told.interrupted, told.exit_code), ("check", true, 130));
+        assert_eq!((told.results, told.failures), (results, vec![interrupted]));
+        assert!(told.plan.is_some());
+
+        let failed = Document::of_unchecked_mending(mended, &Failure::failed("cannot read it").into());
+        assert_eq!((failed.interrupted, failed.exit_code), (false, 3));
+    }
 }

@@ -101,12 +101,15 @@ impl Context {
         Operator::new(Arc::clone(&self.fleet), Arc::clone(&self.settings), self.ensemble.clone())
     }
 
-    /// Looks at something. An interrupt ends that at once: nothing has been changed yet.
+    /// Looks at something. An interrupt ends that at once.
     pub(super) async fn look<T>(&self, looking: impl Future<Output = T>) -> Result<T, Failures> {
         tokio::select! {
             seen = looking => Ok(seen),
             () = self.stop.gently.cancelled() => {
-                Err(Failure::interrupted("interrupted while looking").hint("nothing was changed").into())
+                let failure = Failure::interrupted("interrupted while looking");
+                // A command made of others may have changed something before it looks again.
+                let unchanged = !self.acting.load(Ordering::Relaxed);
+                Err(if unchanged { failure.hint("nothing was changed") } else { failure }.into())
             }
         }
     }
@@ -158,5 +161,31 @@ async fn watch_signals(stop: Stop, acting: Arc<AtomicBool>, printer: Printer) {
             printer.notice(told);
             stop.gently.cancel();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::Cli;
+
+    #[tokio::test]
+    async fn that_nothing_was_changed_is_said_only_where_it_is_so() {
+        let settings = tempfile::NamedTempFile::new().unwrap();
+        let path = settings.path().to_str().unwrap();
+        let cli =
+            Cli::try_parse_from(["arcusctl", "-z", "localhost:2181", "--settings", path, "history"]).unwrap();
+        let invocation = Invocation::new("history", Vec::new(), None);
+        let context = Context::new(&cli.global, invocation, Printer::new(true, true)).unwrap();
+        context.stop.gently.cancel();
+        let hints = async || {
+            let failures = context.look(std::future::pending::<()>()).await.unwrap_err();
+            failures.as_slice()[0].hints.clone()
+        };
+        assert_eq!(hints().await, ["nothing was changed"]);
+        context.acting.store(true, Ordering::Relaxed);
+        assert!(hints().await.is_empty());
     }
 }

@@ -3,9 +3,10 @@
 use clap::{Args, Parser as _, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
 
-use super::args::{Cli, Global};
+use super::args::{Cli, Command, Global};
 use super::complete;
 use super::context::Context;
+use super::hosts::Hosts;
 use super::invocation::{sha256_of, store};
 use crate::error::{Failure, Failures};
 use crate::journal::{About, Input, Run, RunState, Store, StoredRun, read_cloud_runs};
@@ -43,6 +44,9 @@ pub struct Resume {
     /// The run's id, the beginning of it, or 'last' [default: the newest that was not finished]
     #[arg(value_name = "ID")]
     pub id: Option<String>,
+    /// Install a Java runtime where there is none, without asking, if the run is to; so does --yes
+    #[arg(long)]
+    pub install_java: bool,
 }
 
 /// What is needed to call a recorded command again.
@@ -86,7 +90,7 @@ pub(super) fn resume(given: &Global, args: &Resume) -> Result<Resumed, Failures>
     let store = own_store()?;
     let stored = match &args.id {
         Some(id) => store.find(id)?,
-        None => newest_unfinished(&store)?,
+        None => newest_unfinished(store.runs()?)?,
     };
     let run = stored.run;
     refuse_what_cannot_go_on(&run)?;
@@ -110,25 +114,52 @@ pub(super) fn resume(given: &Global, args: &Resume) -> Result<Resumed, Failures>
     cli.global.quiet = given.quiet;
     cli.global.yes = given.yes;
     cli.global.lock_wait = given.lock_wait.or(cli.global.lock_wait);
+    // Nor is what was agreed to then: the hosts, and what they lack, may be others now.
+    cli.global.accept_new_host_keys = given.accept_new_host_keys;
+    agree_to_java(&mut cli.command, args.install_java);
     Ok(Resumed { cli, argv, run })
 }
 
-fn newest_unfinished(store: &Store) -> Result<StoredRun, Failure> {
-    let mut later: Vec<(String, String)> = Vec::new();
-    for stored in store.runs()? {
-        let header = &stored.run.header;
-        let kind = (header.command.clone(), header.ensemble.clone());
-        let state = stored.run.state();
-        // What the same command completed since is not to be undone by an older one.
-        let overtaken = later.contains(&kind);
-        if state == RunState::Done {
-            later.push(kind);
-        } else if state != RunState::Running && !overtaken && stored.resumed_by.is_none() {
-            return Ok(stored);
+fn agree_to_java(command: &mut Command, agreed: bool) {
+    match command {
+        Command::Hosts(Hosts::Prepare(prepare)) => prepare.install_java = agreed,
+        Command::Check(check) => check.install_java = agreed,
+        _ => {}
+    }
+}
+
+/// The newest of `runs` that was not finished, and that no later one about the same may have been meant to undo. `runs`
+/// are the newest first.
+fn newest_unfinished(runs: Vec<StoredRun>) -> Result<StoredRun, Failure> {
+    let mut later: Vec<Run> = Vec::new();
+    let mut overtaken: Option<(Run, Run)> = None;
+    for stored in runs {
+        let by = later.iter().find(|run| run.concerns(&stored.run));
+        match (stored.run.state(), by) {
+            // Whatever the command was, it is the last word on what it changed.
+            (RunState::Done | RunState::Running, _) => later.push(stored.run),
+            _ if stored.resumed_by.is_some() => {}
+            (_, None) => return Ok(stored),
+            (_, Some(by)) => {
+                overtaken.get_or_insert_with(|| (stored.run.clone(), by.clone()));
+            }
         }
     }
-    Err(Failure::refused("there is no unfinished run to go on with")
-        .hint("see which runs there were: arcusctl history; name one: arcusctl resume ID"))
+    let failure = Failure::refused("there is no unfinished run to go on with");
+    Err(match overtaken {
+        None => failure.hint("see which runs there were: arcusctl history; name one: arcusctl resume ID"),
+        Some((run, by)) => {
+            let told = |run: &Run| format!("{} ({})", run.header.id, command_line(&run.header.argv));
+            let did = if by.is_running() { "goes on now" } else { "was done since" };
+            failure
+                .cause(format!(
+                    "run {} was not finished, but run {} {did} about the same",
+                    told(&run),
+                    told(&by)
+                ))
+                .hint(format!("if it is to be gone on with all the same: arcusctl resume {}", run.header.id))
+        }
+    })
 }
 
 fn refuse_what_cannot_go_on(run: &Run) -> Result<(), Failures> {
@@ -189,5 +220,84 @@ impl Resumed {
     /// What is told before it begins.
     pub(super) fn headline(&self) -> String {
         format!("going on with run {}: arcusctl {}", self.run.header.id, command_line(&self.argv))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of this id; `exit` is `None` when it died.
+    fn run(id: &str, argv: &str, abouts: &[&str], exit: Option<u8>) -> StoredRun {
+        let words: Vec<&str> = argv.split(' ').collect();
+        let header = serde_json::json!({
+            "record": "run", "format": 1, "id": id, "version": "0", "command": words[0], "argv": words, "cwd": "/",
+            "user": "me", "host": "here", "pid": 1, "at": "2026-11-22T14:59:02.123Z", "ensemble": "zk:2181",
+            "settings": null, "inputs": [],
+        });
+        let about = |about: &&str| serde_json::json!({"record": "about", "about": about});
+        let end =
+            |exit| serde_json::json!({"record": "end", "at": "2026-11-22T14:59:03.123Z", "exitCode": exit});
+        let lines = std::iter::once(header).chain(abouts.iter().map(about)).chain(exit.map(end));
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        StoredRun { run: Run::parse(&text, false).unwrap(), resumed_by: None }
+    }
+
+    fn newest(mut oldest_first: Vec<StoredRun>) -> Result<String, Failure> {
+        oldest_first.reverse();
+        newest_unfinished(oldest_first).map(|stored| stored.run.header.id)
+    }
+
+    #[test]
+    fn what_was_done_since_about_the_same_cloud_is_not_undone_unasked() {
+        let deploy = || run("1", "deploy bad.json", &["a"], Some(3));
+        let back = run("2", "rollback a.json", &["a"], Some(0));
+        let failure = newest(vec![deploy(), back]).unwrap_err();
+        assert_eq!(failure.message, "there is no unfinished run to go on with");
+        let why = "run 1 (deploy bad.json) was not finished, but run 2 (rollback a.json) was done since about the same";
+        assert_eq!(failure.causes, [why]);
+        assert_eq!(failure.hints, ["if it is to be gone on with all the same: arcusctl resume 1"]);
+        let stop = run("1", "memcached stop a", &["a"], Some(130));
+        newest(vec![stop, run("2", "memcached start a", &["a"], Some(0))]).unwrap_err();
+        // One that was itself cut short is what is gone on with.
+        assert_eq!(newest(vec![deploy(), run("2", "rollback a.json", &["a"], None)]).unwrap(), "2");
+    }
+
+    #[test]
+    fn what_was_done_elsewhere_hides_no_unfinished_run() {
+        let died = || run("1", "deploy a.json", &["a"], None);
+        assert_eq!(newest(vec![died(), run("2", "deploy b.json", &["b"], Some(0))]).unwrap(), "1");
+        let mut other = run("2", "deploy a.json", &["a"], Some(0));
+        other.run.header.ensemble = "other:2181".into();
+        assert_eq!(newest(vec![died(), other]).unwrap(), "1");
+    }
+
+    #[test]
+    fn a_run_about_several_is_overtaken_by_what_was_done_about_any_of_them() {
+        let quicksetup = run("1", "quicksetup a.json", &["a", "^ensemble"], Some(1));
+        newest(vec![quicksetup, run("2", "zookeeper stop", &["^ensemble"], Some(0))]).unwrap_err();
+    }
+
+    #[test]
+    fn a_run_of_which_nobody_knows_what_it_was_about_is_overtaken_by_any() {
+        newest(vec![run("1", "deploy a.json", &[], None), run("2", "deploy b.json", &["b"], Some(0))])
+            .unwrap_err();
+    }
+
+    #[test]
+    fn what_was_agreed_to_then_is_agreed_to_anew() {
+        let installs = |argv: &[&str], agreed| {
+            let mut cli = Cli::try_parse_from(argv).unwrap();
+            agree_to_java(&mut cli.command, agreed);
+            match cli.command {
+                Command::Hosts(Hosts::Prepare(prepare)) => prepare.install_java,
+                Command::Check(check) => check.install_java,
+                other => panic!("{other:?}"),
+            }
+        };
+        let prepare = ["arcusctl", "hosts", "prepare", "a.json", "--install-java"];
+        let check = ["arcusctl", "check", "a.json", "--fix", "--install-java"];
+        assert_eq!((installs(&prepare, false), installs(&prepare, true)), (false, true));
+        assert_eq!((installs(&check, false), installs(&check, true)), (false, true));
     }
 }

@@ -9,7 +9,6 @@ use super::changing::Subject;
 use super::context::Context;
 use super::deploy::hosts;
 use super::trust::{Trust, trust};
-use crate::config::load_cloud;
 use crate::error::Failures;
 use crate::inspect::inspect_prepared;
 use crate::model::Cloud;
@@ -45,7 +44,7 @@ pub(super) async fn run(context: &Context, command: &Hosts) -> Result<Document, 
 }
 
 pub(super) async fn prepare(context: &Context, args: &Prepare) -> Result<Document, Failures> {
-    let cloud = load_cloud(&args.conf)?;
+    let cloud = context.invocation.load_cloud(&args.conf)?;
     let mut consent = (context.yes || args.install_java || args.change.dry_run).then_some(JavaConsent::Given);
     let prepare = async || Ok(plan_to_prepare(context, &cloud, &mut consent).await?.into());
     context.change(&Subject::hosts_of(&cloud.code), args.change, prepare).await

@@ -11,7 +11,7 @@ use futures::stream;
 use super::args::Change;
 use super::context::Context;
 use super::deploy::hosts;
-use crate::config::{Settings, load_cloud};
+use crate::config::Settings;
 use crate::error::{Failure, Failures};
 use crate::exec::KeyInstaller;
 use crate::journal::About;
@@ -33,7 +33,7 @@ pub struct Trust {
 }
 
 pub(super) async fn trust(context: &Context, args: &Trust) -> Result<Document, Failures> {
-    let cloud = load_cloud(&args.conf)?;
+    let cloud = context.invocation.load_cloud(&args.conf)?;
     let (hosts, note) = context.look(hosts(context, &cloud)).await?;
     let here = context.look(context.fleet.here(&hosts)).await?;
     let (key, key_seen) = find_key(&context.settings)?;

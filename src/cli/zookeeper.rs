@@ -34,7 +34,7 @@ pub(super) async fn init(context: &Context, change: Change) -> Result<Document, 
         let structure = if serves { context.look(structure(context)).await? } else { None };
         Ok(plan::init(&wish, &members, structure.as_ref())?.into())
     };
-    context.change(&Subject::ensemble(), change, prepare).await
+    context.change(&Subject::ensemble(&context.ensemble), change, prepare).await
 }
 
 type Planner = fn(&EnsembleWish, &plan::Members, &BTreeSet<EnsembleMember>) -> Result<Plan, Failures>;
@@ -46,7 +46,7 @@ async fn change_members(context: &Context, args: &Members, planner: Planner) -> 
         let members = context.look(observe(context, &wish)).await?;
         Ok(planner(&wish, &members, &selected)?.into())
     };
-    context.change(&Subject::ensemble(), args.change, prepare).await
+    context.change(&Subject::ensemble(&context.ensemble), args.change, prepare).await
 }
 
 async fn stat(context: &Context, selection: &MemberSelection) -> Result<Document, Failures> {

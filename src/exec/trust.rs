@@ -114,29 +114,25 @@ impl KeyInstaller {
     async fn copy_id(&self, host: &HostName, public: &Path) -> Result<ExitStatus, Failure> {
         let mut command = Command::new("ssh-copy-id");
         command.arg("-i").arg(public);
-        self.at_terminal(command, "yes", host).await
+        self.at_terminal(self.toward(command, "yes", host), host).await
     }
 
     /// Has ssh show the host's key and ask whether it is the right one; what it logs in with does not matter.
     async fn confirm_host_key(&self, host: &HostName) -> Result<ExitStatus, Failure> {
-        let mut command = Command::new("ssh");
-        command.args(["-o", "PreferredAuthentications=none", "-o", "LogLevel=QUIET"]);
-        self.at_terminal(command, "ask", host).await
+        self.at_terminal(self.confirming(host), host).await
     }
 
-    /// Runs one of ssh's programs toward `host` at the person's terminal.
-    async fn at_terminal(
-        &self,
-        mut command: Command,
-        checking: &str,
-        host: &HostName,
-    ) -> Result<ExitStatus, Failure> {
-        let program = command.as_std().get_program().to_string_lossy().into_owned();
-        let cannot = |error: std::io::Error| {
-            Failure::failed(format!("{host}: cannot run {program}"))
-                .cause(error)
-                .hint("install it: it comes with openssh-client, or openssh-clients")
-        };
+    fn confirming(&self, host: &HostName) -> Command {
+        let mut command = Command::new("ssh");
+        command.args(["-T", "-o", "PreferredAuthentications=none", "-o", "LogLevel=QUIET"]);
+        let mut command = self.toward(command, "ask", host);
+        // A host that lets everybody in would give them a shell, which waits for them to leave.
+        command.arg("true");
+        command
+    }
+
+    /// One of ssh's programs, with what it is to know of the way to `host`.
+    fn toward(&self, mut command: Command, checking: &str, host: &HostName) -> Command {
         command.args(["-o", &format!("StrictHostKeyChecking={checking}")]);
         command.args(["-o", &format!("ConnectTimeout={}", self.connect.as_secs().max(1))]);
         if let Some(port) = self.ssh.port {
@@ -146,6 +142,17 @@ impl KeyInstaller {
             Some(user) => format!("{user}@{host}"),
             None => host.to_string(),
         });
+        command
+    }
+
+    /// Runs one of ssh's programs at the person's terminal.
+    async fn at_terminal(&self, mut command: Command, host: &HostName) -> Result<ExitStatus, Failure> {
+        let program = command.as_std().get_program().to_string_lossy().into_owned();
+        let cannot = |error: std::io::Error| {
+            Failure::failed(format!("{host}: cannot run {program}"))
+                .cause(error)
+                .hint("install it: it comes with openssh-client, or openssh-clients")
+        };
         // Standard output is for the document.
         let terminal = std::io::stderr().as_fd().try_clone_to_owned().map_err(cannot)?;
         command.stdin(Stdio::inherit()).stdout(Stdio::from(terminal)).stderr(Stdio::inherit());
@@ -192,4 +199,18 @@ async fn make_key(path: &Path, part: KeyPart) -> Result<String, Failure> {
             .map_err(|error| failure().cause(format!("{}: {error}", public.display())))?;
     }
     Ok(format!("made {}", if part == KeyPart::Public { public } else { path.to_owned() }.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_lets_everybody_in_gives_no_shell_to_whoever_confirms_its_key() {
+        let ssh = SshSettings { port: Some(2222), ..SshSettings::default() };
+        let installer = KeyInstaller { ssh, connect: Duration::from_secs(1), terminal: true };
+        let command = installer.confirming(&HostName::new("a"));
+        let args: Vec<&str> = command.as_std().get_args().map(|arg| arg.to_str().unwrap()).collect();
+        assert!(args.contains(&"-T") && args.ends_with(&["a", "true"]), "{args:?}");
+    }
 }

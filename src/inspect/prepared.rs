@@ -58,7 +58,7 @@ pub struct RunPlace {
     pub volatile: bool,
     /// systemd can make it anew at each boot.
     pub tmpfiles: bool,
-    /// What `/etc/tmpfiles.d/arcus.conf` says.
+    /// All lines of `/etc/tmpfiles.d/arcus.conf`.
     pub lines: Vec<String>,
 }
 
@@ -69,6 +69,13 @@ pub struct InstallPlace {
     /// By the login user; of a missing one, whether it can be made.
     pub writable: bool,
     pub empty: bool,
+}
+
+impl InstallPlace {
+    /// Something is there that may be running.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self.entry, Entry::Directory { .. }) && !self.empty
+    }
 }
 
 /// The hard limits of logins.
@@ -82,7 +89,7 @@ pub struct LimitsSeen {
     pub raises: bool,
     /// What the kernel allows one process to open.
     pub most: Option<u64>,
-    /// What `/etc/security/limits.d/arcus.conf` says.
+    /// All lines of `/etc/security/limits.d/arcus.conf`.
     pub lines: Vec<String>,
 }
 

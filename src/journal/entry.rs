@@ -20,6 +20,8 @@ pub enum Entry {
     Run(Box<Header>),
     /// What is going to be done. A command made of parts has several; so has one that had to plan anew.
     Plan(PlanEntry),
+    /// What is changed, told once of each before the first plan that is about it.
+    About(AboutEntry),
     /// A step is about to be carried out; written to the disk before it is.
     Begin(Begin),
     /// What became of one target of a step.
@@ -83,6 +85,13 @@ pub struct PlannedStep {
     pub stage: String,
     pub target: String,
     pub action: String,
+}
+
+/// A cloud, by its service code, or the ensemble, as [`super::About::znode_name`] has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AboutEntry {
+    pub about: String,
 }
 
 /// The step of this number is about to be carried out.

@@ -11,7 +11,7 @@ mod store;
 mod write;
 
 pub use cloud::{About, CloudRun, read_cloud_runs, record_cloud_run};
-pub use entry::{Begin, End, Entry, FORMAT, Header, Input, PlanEntry, PlannedStep, ResultEntry};
+pub use entry::{AboutEntry, Begin, End, Entry, FORMAT, Header, Input, PlanEntry, PlannedStep, ResultEntry};
 pub use read::{Run, RunState, StepState, StepView};
 pub use store::{KEPT, Store, StoredRun, run_id};
 pub use write::Journal;

@@ -52,6 +52,9 @@ pub struct StepView {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     pub header: Header,
+    /// The clouds that it changes, by their service codes, and the ensemble, as [`super::About::znode_name`] has them.
+    /// Empty when it ended before it was known.
+    pub abouts: Vec<String>,
     pub steps: Vec<StepView>,
     pub end: Option<End>,
     /// When the last line was written.
@@ -66,9 +69,11 @@ impl Run {
         let Entry::Run(header) = entries.next()? else { return None };
         let mut steps: BTreeMap<usize, StepView> = BTreeMap::new();
         let (mut end, mut last) = (None, header.at.clone());
+        let mut abouts = Vec::new();
         for entry in entries {
             match entry {
                 Entry::Run(_) => {}
+                Entry::About(entry) => abouts.push(entry.about),
                 Entry::Plan(plan) => {
                     last = plan.at;
                     let views = plan.steps.into_iter().map(|step| {
@@ -99,11 +104,18 @@ impl Run {
         for view in &mut steps {
             view.state = state_of(view);
         }
-        Some(Self { header: *header, steps, end, last, running })
+        Some(Self { header: *header, abouts, steps, end, last, running })
     }
 
     pub fn is_running(&self) -> bool {
         self.running && self.end.is_none()
+    }
+
+    /// It changes something that `other` changes as well; a run of which that is not known may change anything.
+    pub fn concerns(&self, other: &Self) -> bool {
+        let known = |run: &Self| !run.abouts.is_empty();
+        self.header.ensemble == other.header.ensemble
+            && (!known(self) || !known(other) || self.abouts.iter().any(|about| other.abouts.contains(about)))
     }
 
     pub fn state(&self) -> RunState {

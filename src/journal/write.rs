@@ -12,7 +12,8 @@ use std::thread;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use super::entry::{Begin, End, Entry, Header, PlanEntry, ResultEntry, now};
+use super::About;
+use super::entry::{AboutEntry, Begin, End, Entry, Header, PlanEntry, ResultEntry, now};
 use crate::error::Failure;
 use crate::exec::{Record, StepResult};
 use crate::plan::{Plan, Step};
@@ -51,6 +52,11 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || write_lines(file, &received, &told))?;
         Ok(Self { path, lines, first: AtomicUsize::new(0), next: AtomicUsize::new(0), trouble })
+    }
+
+    /// What is changed by the plans to come. Does not wait: each plan, which is written after it, does.
+    pub fn about(&self, about: &About) {
+        self.write(&Entry::About(AboutEntry { about: about.znode_name().to_owned() }), None);
     }
 
     /// What is going to be carried out next.

@@ -1,25 +1,26 @@
 //! The lock of one host: a script there that holds it for as long as it hears of us.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::Holder;
+use super::{Holder, to_line};
 use crate::error::Failure;
 use crate::model::HostName;
 use crate::remote::{Process, Remote, Script, scripts};
 
-/// The script hears of us so often; it ends after 60 to 90 s of silence.
+/// The script hears of us so often; it ends after 75 s of silence.
 const BEAT: Duration = Duration::from_secs(15);
 /// Nobody may go on who has not been heard for so long; less than the script's patience.
 const LONGEST_SILENCE: Duration = Duration::from_secs(50);
-/// File systems keep times by the kernel's tick.
-const FINE: Duration = Duration::from_millis(20);
-/// Whole seconds, each rounded down.
-const COARSE: Duration = Duration::from_secs(1);
+/// The kernel tells how long it has been up in hundredths of a second.
+const SLACK: Duration = Duration::from_millis(20);
 /// For the script to end once it is told that the run is through.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -30,6 +31,7 @@ pub(super) struct HostLock {
     through: oneshot::Sender<()>,
     /// False once it is held no longer.
     held: watch::Receiver<bool>,
+    heard: Heard,
     keeper: JoinHandle<()>,
 }
 
@@ -42,6 +44,8 @@ pub(super) enum Answer {
         idle: Option<Idle>,
     },
     Busy(Option<Holder>),
+    /// This run has it, or is just giving it up, by this name of the same machine.
+    Own(HostName, Holder),
     /// It cannot be locked.
     Unlocked(String),
 }
@@ -58,6 +62,19 @@ pub(super) struct Idle {
     /// When we heard of it, by our clock.
     pub(super) heard: Instant,
 }
+
+/// What a host keeps of the run that has its lock.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    holder: Holder,
+    /// The host, as that run calls it.
+    at: HostName,
+}
+
+/// When the script last heard of us, in milliseconds of [`awake`].
+#[derive(Clone, Debug)]
+struct Heard(Arc<AtomicU64>);
 
 /// How to ask for a lock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,9 +97,10 @@ pub(super) async fn take(
     limit: Duration,
 ) -> Result<Answer, Failure> {
     let host = remote.host();
+    let entry = Entry { holder: holder.clone(), at: host.clone() };
     let script = Script::new("take the operation lock", scripts::HOLD_LOCK)
         .arg(install_path)
-        .arg(holder.to_line())
+        .arg(to_line(&entry))
         .arg(patience.wait.as_secs().to_string())
         .arg(patience.dead.unwrap_or_default());
     let asked = async {
@@ -98,12 +116,15 @@ pub(super) async fn take(
         Failure::unreachable(format!("{host}: did not say within {} s who has its lock", limit.as_secs()))
             .hint("see whether the host hangs; raise [timeouts] command in arcusctl.toml if it is only slow")
     })??;
-    match line.trim_end().split_once(' ') {
+    match line.trim_end_matches('\n').split_once(' ') {
         Some(("locked", state)) => Ok(Answer::Locked {
             lock: HostLock::keep(host.clone(), process, stdout),
             idle: Idle::parse(state),
         }),
-        Some(("busy", holder)) => Ok(Answer::Busy(Holder::parse(holder.as_bytes()))),
+        Some(("busy", text)) => Ok(match serde_json::from_str::<Entry>(text) {
+            Ok(theirs) if theirs.holder.run == holder.run => Answer::Own(theirs.at, theirs.holder),
+            _ => Answer::Busy(Holder::parse(text.as_bytes())),
+        }),
         Some(("unlocked", why)) => Ok(Answer::Unlocked(why.to_owned())),
         _ => {
             let output = process.finish().await?;
@@ -115,17 +136,17 @@ pub(super) async fn take(
 }
 
 impl Idle {
-    /// `FREED NOW released|left`, in seconds, with a fraction where the host knows it; `None` for `new`.
+    /// `FREED NOW released|left|.`, in seconds; `None` for `new`. What cannot be made out may have been just now.
     fn parse(state: &str) -> Option<Self> {
+        if state == "new" {
+            return None;
+        }
         let mut words = state.split(' ');
-        let (freed, now, word) = (words.next()?, words.next()?, words.next()?);
-        let whole = |text: &str| text.split('.').next()?.parse::<f64>().ok();
-        let (from, to, slack) = match (freed.parse::<f64>(), now.parse::<f64>()) {
-            (Ok(from), Ok(to)) if freed.contains('.') && now.contains('.') => (from, to, FINE),
-            _ => (whole(freed)?, whole(now)?, COARSE),
-        };
-        let age = Duration::from_secs_f64((to - from).max(0.0));
-        Some(Self { age, slack, released: word == "released", heard: Instant::now() })
+        let mut seconds = || words.next().and_then(|word| word.parse::<f64>().ok());
+        let age =
+            seconds().zip(seconds()).and_then(|(freed, now)| Duration::try_from_secs_f64(now - freed).ok());
+        let released = age.is_some() && words.next() == Some("released");
+        Some(Self { age: age.unwrap_or_default(), slack: SLACK, released, heard: Instant::now() })
     }
 }
 
@@ -138,20 +159,32 @@ impl HostLock {
         let (through, told) = oneshot::channel();
         let (state, held) = watch::channel(true);
         let name = host.clone();
+        let heard = Heard::now();
+        let hearing = heard.clone();
         let keeper = tokio::spawn(async move {
             let stdin = process.stdin.take();
-            let word = beat(stdin, stdout, told).await;
+            let word = beat(stdin, stdout, told, &hearing).await;
             tracing::debug!(host = %name, word, "the operation lock ends");
             let _nobody_asks = state.send(false);
             if timeout(RELEASE_LIMIT, process.finish()).await.is_err() {
                 tracing::debug!(host = %name, "the lock was left to end by itself");
             }
         });
-        Self { host, through, held, keeper }
+        Self { host, through, held, heard, keeper }
+    }
+
+    /// One that is lost when the test says so.
+    #[cfg(test)]
+    pub(super) fn kept_by_nobody(host: HostName) -> (Self, watch::Sender<bool>) {
+        let (through, _told) = oneshot::channel();
+        let (state, held) = watch::channel(true);
+        let keeper = tokio::spawn(std::future::ready(()));
+        (Self { host, through, held, heard: Heard::now(), keeper }, state)
     }
 
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if *self.held.borrow() {
+        // A machine that has just woken up asks before its keeper has seen how late it is.
+        if *self.held.borrow() && !self.heard.is_too_long_ago(awake()) {
             return Ok(());
         }
         Err(Failure::refused(format!("{}: the operation lock was lost", self.host))
@@ -167,18 +200,36 @@ impl HostLock {
     }
 }
 
+impl Heard {
+    fn now() -> Self {
+        Self(Arc::new(AtomicU64::new(milliseconds(awake()))))
+    }
+
+    fn set(&self, when: Duration) {
+        self.0.store(milliseconds(when), Ordering::Relaxed);
+    }
+
+    fn is_too_long_ago(&self, now: Duration) -> bool {
+        milliseconds(now).saturating_sub(self.0.load(Ordering::Relaxed)) > milliseconds(LONGEST_SILENCE)
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Lets the script hear of us until the run is through or the script is gone; says which.
 async fn beat(
     stdin: Option<std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>>,
     mut stdout: BufReader<impl tokio::io::AsyncRead + Send + Unpin>,
     mut through: oneshot::Receiver<()>,
+    heard: &Heard,
 ) -> &'static str {
     let Some(mut stdin) = stdin else { return "lost" };
     let mut clock = interval(BEAT);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first tick comes at once.
     clock.tick().await;
-    let mut heard = awake();
     let mut rest = String::new();
     loop {
         tokio::select! {
@@ -191,7 +242,7 @@ async fn beat(
             }
             _ = clock.tick() => {
                 // A machine that slept must not go on as if it had not.
-                if awake().saturating_sub(heard) > LONGEST_SILENCE {
+                if heard.is_too_long_ago(awake()) {
                     return "lost";
                 }
                 let beat = async {
@@ -201,7 +252,7 @@ async fn beat(
                 if !matches!(timeout(LONGEST_SILENCE, beat).await, Ok(Ok(()))) {
                     return "lost";
                 }
-                heard = awake();
+                heard.set(awake());
             }
         }
     }
@@ -222,10 +273,25 @@ mod tests {
 
     #[test]
     fn how_long_a_lock_was_free_is_read_as_exactly_as_the_host_tells() {
-        let fine = Idle::parse("1700000000.250 1700000001.500 released").unwrap();
-        assert_eq!((fine.age, fine.slack, fine.released), (Duration::from_millis(1250), FINE, true));
-        let coarse = Idle::parse("1700000000 1700000003.%3N left").unwrap();
-        assert_eq!((coarse.age, coarse.slack, coarse.released), (Duration::from_secs(3), COARSE, false));
-        assert_eq!(Idle::parse("new"), None);
+        let read = |state: &str| Idle::parse(state).map(|idle| (idle.age, idle.released));
+        assert_eq!(read("4000.25 4001.50 released"), Some((Duration::from_millis(1250), true)));
+        assert_eq!(read("4000.00 4003.00 left"), Some((Duration::from_secs(3), false)));
+        assert_eq!(read("4000.00 4003.00 ."), Some((Duration::from_secs(3), false)));
+        assert_eq!(read("new"), None);
+        // What is damaged may have been just now.
+        assert_eq!(read(" 4003.00 "), Some((Duration::ZERO, false)));
+        assert_eq!(read("4003.00 12.00 released"), Some((Duration::ZERO, false)));
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_slept_begins_nothing_before_its_keeper_wakes() {
+        let (lock, _held) = HostLock::kept_by_nobody(HostName::from(std::net::Ipv4Addr::LOCALHOST));
+        let heard = lock.heard.clone();
+        lock.check().unwrap();
+        let now = awake();
+        assert!(!heard.is_too_long_ago(now + BEAT));
+        assert!(heard.is_too_long_ago(now + LONGEST_SILENCE + BEAT));
+        heard.0.store(0, Ordering::Relaxed);
+        assert_eq!(lock.check().is_err(), now > LONGEST_SILENCE);
     }
 }

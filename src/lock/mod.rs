@@ -9,6 +9,8 @@
 mod cloud;
 mod host;
 mod process;
+#[cfg(test)]
+mod script_tests;
 mod status;
 mod taking;
 
@@ -88,8 +90,8 @@ pub struct Locks {
 #[derive(Debug)]
 enum HostHold {
     Held(HostLock),
-    /// The same machine was locked by another of its names.
-    Ours,
+    /// The same machine is locked by this other of its names.
+    Ours(HostName),
     /// It cannot be locked, and the run goes on without.
     Without,
     /// It could not be asked; nothing may be done there.
@@ -110,10 +112,12 @@ impl Locks {
         if let Some(lost) = guard(&self.cloud).values().find_map(CloudLock::lost) {
             return Err(lost);
         }
-        match host.and_then(|host| guard(&self.hosts).get(host).map(HostHold::check)) {
-            Some(checked) => checked,
-            None => Ok(()),
+        let hosts = guard(&self.hosts);
+        let Some(mut hold) = host.and_then(|host| hosts.get(host)) else { return Ok(()) };
+        if let HostHold::Ours(name) = hold {
+            hold = hosts.get(name).unwrap_or(hold);
         }
+        hold.check()
     }
 
     /// Frees everything, and returns when that is so.
@@ -138,10 +142,14 @@ impl Locks {
 }
 
 impl HostHold {
+    fn is_held(&self) -> bool {
+        matches!(self, Self::Held(lock) if lock.check().is_ok())
+    }
+
     fn check(&self) -> Result<(), Failure> {
         match self {
             Self::Held(lock) => lock.check(),
-            Self::Ours | Self::Without => Ok(()),
+            Self::Ours(_) | Self::Without => Ok(()),
             Self::Lost(failure) => Err(failure.clone()),
         }
     }
@@ -156,7 +164,7 @@ impl Holder {
     /// Known for certain: it was a process of the world that we live in, and it is no more.
     pub fn is_dead(&self, ours: &Self) -> bool {
         let same_world = !ours.process.world.is_empty() && self.process.world == ours.process.world;
-        same_world && process::started(self.pid) != Some(self.process.started)
+        same_world && process::is_dead(self.pid, self.process.started)
     }
 
     /// What another run wrote; `None` for what is no holder.
@@ -166,8 +174,7 @@ impl Holder {
 
     /// One line.
     fn to_line(&self) -> String {
-        // Texts and numbers can always be written as JSON; line ends are escaped there.
-        serde_json::to_string(self).unwrap_or_default()
+        to_line(self)
     }
 }
 
@@ -178,6 +185,11 @@ impl fmt::Display for Place {
             Self::Cloud(code) => write!(out, "service code {code}"),
         }
     }
+}
+
+fn to_line(entry: &impl Serialize) -> String {
+    // Texts and numbers can always be written as JSON; line ends are escaped there.
+    serde_json::to_string(entry).unwrap_or_default()
 }
 
 /// What a thread that panicked left there is as good as any.

@@ -163,13 +163,17 @@ impl Locks {
         taken: &mut Taken,
     ) -> Vec<Busy> {
         let mut busy = Vec::new();
+        let mut own = Vec::new();
         for (host, answer) in answers {
             let hold = match answer {
                 Ok(Answer::Locked { lock, idle }) => {
                     taken.stale |= idle.is_some_and(|idle| was_used_since(idle, taking.look_began));
                     HostHold::Held(lock)
                 }
-                Ok(Answer::Busy(Some(theirs))) if theirs.run == self.holder.run => HostHold::Ours,
+                Ok(Answer::Own(name, ours)) => {
+                    own.push((host, name, ours));
+                    continue;
+                }
                 Ok(Answer::Busy(holder)) => {
                     busy.push((Place::Host(host), holder));
                     continue;
@@ -182,7 +186,18 @@ impl Locks {
             };
             guard(&self.hosts).insert(host, hold);
         }
+        busy.extend(own.into_iter().filter_map(|(host, name, ours)| self.settle_own(host, name, ours)));
         busy
+    }
+
+    /// A machine that this run has by another name is ours; but not by a lock of an earlier attempt that is just ending.
+    fn settle_own(&self, host: HostName, name: HostName, ours: Holder) -> Option<Busy> {
+        let mut hosts = guard(&self.hosts);
+        if !hosts.get(&name).is_some_and(HostHold::is_held) {
+            return Some((Place::Host(host), Some(ours)));
+        }
+        hosts.insert(host, HostHold::Ours(name));
+        None
     }
 
     /// Waits until a place is free, at most so long; a host's lock is then held.
@@ -240,6 +255,33 @@ fn refusal(place: &Place, holder: Option<&Holder>) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_machine_of_two_names_is_ours_only_while_one_of_them_is_held() {
+        let process = super::super::this_process();
+        let text = || "a".to_owned();
+        let ours = Holder {
+            run: text(),
+            user: text(),
+            host: text(),
+            pid: 1,
+            process,
+            since: text(),
+            command: text(),
+        };
+        let locks = Locks::new(ours.clone(), "/opt/arcus".to_owned());
+        let name = |last| HostName::from(std::net::Ipv4Addr::new(10, 0, 0, last));
+        let busy = locks.settle_own(name(2), name(1), ours.clone());
+        assert_eq!(busy, Some((Place::Host(name(2)), Some(ours.clone()))));
+        let (lock, held) = host::HostLock::kept_by_nobody(name(1));
+        guard(&locks.hosts).insert(name(1), HostHold::Held(lock));
+        assert_eq!(locks.settle_own(name(2), name(1), ours.clone()), None);
+        locks.check(Some(&name(2))).unwrap();
+        // What is lost under one name is lost under the other, and nothing to go by any more.
+        held.send(false).unwrap();
+        locks.check(Some(&name(2))).unwrap_err();
+        assert!(locks.settle_own(name(3), name(1), ours).is_some());
+    }
 
     #[test]
     fn what_somebody_left_before_the_look_is_as_it_was_seen() {

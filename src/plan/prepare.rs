@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::deploy::machines;
-use super::{Action, HostChange, Plan, Step, Target};
+use super::{Action, HostChange, Plan, Risk, Step, Target};
 use crate::config::Settings;
 use crate::error::Failure;
 use crate::inspect::{Entry, Inspected, LimitsSeen, MachineId, PreparedSeen, Rights};
@@ -99,6 +99,7 @@ pub fn prepare(wish: &PrepareWish, hosts: &[(HostName, Inspected<PreparedSeen>)]
     let mut plan = Plan::new("hosts prepare");
     let mut stages: [(&'static str, Vec<Step>); 4] =
         [("Users", vec![]), ("Directories", vec![]), ("Limits", vec![]), ("Java", vec![])];
+    let mut given = Vec::new();
     for (host, seen) in machines(&mut plan, hosts, |seen| seen.machine.as_ref()) {
         let need = wish.need(seen.machine.as_ref(), hosts, host);
         let lack = match lack(&mut plan, wish, host, &need, seen) {
@@ -108,6 +109,9 @@ pub fn prepare(wish: &PrepareWish, hosts: &[(HostName, Inspected<PreparedSeen>)]
                 continue;
             }
         };
+        if seen.install.is_in_use() && lack.directories.iter().any(changes_hands) {
+            given.push(host.to_string());
+        }
         let elevate = seen.rights == Rights::Sudo;
         let step = |change: HostChange, elevate: bool| {
             Step::new(Target::Host(host.clone()), Action::PrepareHost { change, elevate })
@@ -121,7 +125,20 @@ pub fn prepare(wish: &PrepareWish, hosts: &[(HostName, Inspected<PreparedSeen>)]
     for (title, steps) in stages {
         plan.stage(title, steps);
     }
+    if !given.is_empty() {
+        let path = &wish.install_path;
+        let what = format!(
+            "{path}, with what root has in it, is given away on {}; it is not empty",
+            given.join(", ")
+        );
+        plan.risk = Risk::Interrupts { what };
+    }
     plan
+}
+
+/// Something that was somebody's is another's then.
+fn changes_hands(change: &HostChange) -> bool {
+    matches!(change, HostChange::InstallPath { owner: Some(_), .. })
 }
 
 /// What the host lacks, or why it cannot be prepared. What it has already is noted in the plan.
@@ -303,7 +320,8 @@ fn merge(there: &[String], wanted: &[(String, Option<u64>)]) -> Option<Vec<Strin
     for (what, number) in wanted {
         let value = number.map_or_else(|| "unlimited".to_owned(), |number| number.to_string());
         let asks = |line: &str| -> Option<String> {
-            let words: Vec<&str> = line.split_whitespace().collect();
+            let said = line.split('#').next()?;
+            let words: Vec<&str> = said.split_whitespace().collect();
             let [user, kind, item, value] = words[..] else { return None };
             (format!("{user} {kind} {item}") == *what).then(|| value.to_owned())
         };
@@ -318,7 +336,10 @@ fn merge(there: &[String], wanted: &[(String, Option<u64>)]) -> Option<Vec<Strin
         changed = true;
         let line = format!("{what} {value}");
         match place {
-            Some(place) => lines[place] = line,
+            Some(place) => {
+                let remark = lines[place].find('#').map(|at| format!(" {}", &lines[place][at..]));
+                lines[place] = line + &remark.unwrap_or_default();
+            }
             None if lines.contains(&line) => {}
             None => lines.push(line),
         }

@@ -133,7 +133,7 @@ fn a_login_that_is_not_root_does_by_sudo_what_only_root_may() {
         described(&plan),
         [
             "b: create the user memcached, who cannot log in (with sudo)",
-            "b: make /opt/arcus and give it to deploy with all that is in it (with sudo)",
+            "b: make /opt/arcus and give it to deploy, with all in it that is root's (with sudo)",
             "b: make /run/memcached, owned by deploy, now and at each boot (with sudo)",
             "b: write to /etc/security/limits.d/arcus.conf: memcached hard nofile 10020; memcached hard core unlimited; \
              deploy hard nofile 10020; deploy hard core unlimited (with sudo)",
@@ -231,9 +231,15 @@ fn a_host_of_members_alone_needs_no_user_for_cache_nodes() {
 fn limits_grow_and_lines_of_others_stay() {
     let mut seen = of_deploy("b", Rights::Sudo);
     seen.limits.core = None;
-    seen.limits.lines = ["deploy hard nofile 2000", "memcached hard nofile 90000", "deploy soft nproc 100"]
-        .map(str::to_owned)
-        .to_vec();
+    seen.limits.lines = [
+        "# Written by hand, # twice",
+        "deploy hard nofile 2000 # too few",
+        "",
+        "memcached hard nofile 90000 # enough",
+        r"CORP\nick soft nproc 100",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     let plan = prepare(&wish(), &hosts(vec![("b", seen)]));
     let written = plan.steps().find_map(|step| match &step.action {
         Action::PrepareHost { change: HostChange::Limits { lines }, .. } => Some(lines.clone()),
@@ -241,8 +247,18 @@ fn limits_grow_and_lines_of_others_stay() {
     });
     assert_eq!(
         written.unwrap(),
-        ["deploy hard nofile 10020", "memcached hard nofile 90000", "deploy soft nproc 100"]
+        [
+            "# Written by hand, # twice",
+            "deploy hard nofile 10020 # too few",
+            "",
+            "memcached hard nofile 90000 # enough",
+            r"CORP\nick soft nproc 100",
+        ]
     );
+    // Only what is in force is told.
+    let told =
+        "deploy hard nofile 10020 # too few; memcached hard nofile 90000 # enough; CORP\\nick soft nproc 100";
+    assert!(described(&plan).iter().any(|step| step.contains(told)), "{:?}", described(&plan));
 }
 
 #[test]
@@ -278,6 +294,20 @@ fn an_install_of_somebody_else_is_not_taken_from_them() {
     assert!(failure.causes[0].contains("belongs to alice"), "{failure}");
     assert!(entry("alice", true).problems.is_empty());
     assert!(entry("root", false).problems.is_empty());
+}
+
+#[test]
+fn an_install_that_may_be_running_changes_hands_only_when_somebody_agrees() {
+    let risk = |entry: Entry, empty: bool| {
+        let mut seen = of_deploy("b", Rights::Sudo);
+        seen.install = InstallPlace { entry, writable: false, empty };
+        prepare(&wish(), &hosts(vec![("b", seen)])).risk
+    };
+    let root = || Entry::Directory { owner: "root".into() };
+    let asked = risk(root(), false);
+    let says = |what: &str| what.starts_with("/opt/arcus, with what root has in it, is given away on b");
+    assert!(matches!(&asked, Risk::Interrupts { what } if says(what)), "{asked:?}");
+    assert_eq!((risk(root(), true), risk(Entry::Missing, false)), (Risk::Harmless, Risk::Harmless));
 }
 
 #[test]

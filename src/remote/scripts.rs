@@ -118,6 +118,10 @@ pub(super) fn hint(stderr: &str) -> Option<&'static str> {
 }
 
 #[cfg(test)]
+#[path = "scripts/prepare_tests.rs"]
+mod prepare_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -308,6 +308,19 @@ impl Document {
         Self { plan, results, failures, interrupted, dry_run, seconds, ..checked }.settle(success)
     }
 
+    /// What `mended` came to, after which looking again failed or was interrupted.
+    pub fn of_unchecked_mending(mended: Self, failures: &Failures) -> Self {
+        let success = mended.has_success();
+        let unchecked = Self::of_failures("check", failures);
+        Self {
+            command: unchecked.command,
+            interrupted: mended.interrupted || unchecked.interrupted,
+            failures: mended.failures.iter().cloned().chain(unchecked.failures).collect(),
+            ..mended
+        }
+        .settle(success)
+    }
+
     /// A command made of others.
     pub fn of_parts(command: &'static str, parts: Vec<Self>) -> Self {
         let failures = parts.iter().flat_map(|part| part.failures.iter().cloned()).collect();

@@ -115,9 +115,9 @@ fn a_step_is_written_down_before_it_is_begun() {
     site.sh(0, "test ! -e /opt/arcus/run && test ! -e /opt/arcus/current");
     let written = records(&journals(&site)[0]);
     let kinds: Vec<&str> = written.iter().map(|entry| entry["record"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["run", "plan", "begin", "result", "begin"]);
-    assert_eq!(written[1]["steps"][1]["stage"], "Switch");
-    assert_eq!(written[4]["step"], 1);
+    assert_eq!(kinds, ["run", "about", "plan", "begin", "result", "begin"]);
+    assert_eq!(written[2]["steps"][1]["stage"], "Switch");
+    assert_eq!(written[5]["step"], 1);
     assert_eq!(of(&runs(&site), "outcome"), ["running"]);
     site.release(0);
     site.end(deploy).success();

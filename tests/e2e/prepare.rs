@@ -113,9 +113,13 @@ fn a_login_with_sudo_gets_the_install_path_and_limits_that_its_logins_have_from_
     let many = std::fs::read_to_string(&conf).unwrap().replace("\"100\"", "\"3000\"");
     let conf = site.file("many.json", &many);
 
+    // What may be running there changes hands only when somebody agrees to it, and what is not root's never.
+    site.sh(0, "mkdir -p /opt/arcus/root /opt/arcus/others && chown nobody /opt/arcus/others");
+    Run::of(site.command().args(["hosts", "prepare", path(&conf)])).exits(5).says("is given away on");
     let run = site.run(["hosts", "prepare", path(&conf)]).success();
     run.says("give it to deploy").says("(with sudo)");
-    assert_eq!(site.sh(0, "stat -c %U /run/memcached /opt/arcus"), "deploy\ndeploy");
+    let owners = site.sh(0, "stat -c %U /run/memcached /opt/arcus /opt/arcus/root /opt/arcus/others");
+    assert_eq!(owners, "deploy\ndeploy\ndeploy\nnobody");
     assert_eq!(
         site.as_login(0, "deploy", "ulimit -H -n; ulimit -H -c").success().stdout,
         "3020\nunlimited\n"

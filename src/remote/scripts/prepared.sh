@@ -3,7 +3,8 @@
 # tmpfile LINE…, install_entry, writable, empty, nofile, core, raises, most, limit LINE…, java, manager
 user=$1 install=$2 java=$3
 PATH=$PATH:/usr/sbin:/sbin
-echo "login $(id -un)"
+# Names and lines may have a backslash, which echo takes for more than it is.
+printf 'login %s\n' "$(id -un)"
 if [ "$(id -u)" = 0 ]; then
   echo "rights root"
 elif ! command -v sudo >/dev/null 2>&1; then
@@ -11,7 +12,7 @@ elif ! command -v sudo >/dev/null 2>&1; then
 elif said=$(sudo -n sh -c : 2>&1 </dev/null); then
   echo "rights sudo"
 else
-  echo "rights none $(echo "$said" | tail -n 1)"
+  printf 'rights none %s\n' "$(printf '%s\n' "$said" | tail -n 1)"
 fi
 tell_machine
 if id "$user" >/dev/null 2>&1; then
@@ -20,16 +21,14 @@ if id "$user" >/dev/null 2>&1; then
 fi
 # entry NAME PATH: says what lies at PATH.
 entry() {
-  if [ -d "$2" ]; then echo "$1 directory $(stat -c %U "$2")"
+  if [ -d "$2" ]; then printf '%s directory %s\n' "$1" "$(stat -c %U "$2")"
   elif [ -e "$2" ] || [ -L "$2" ]; then echo "$1 other"
   else echo "$1 missing"; fi
 }
-# lines NAME FILE: the lines of a configuration file that say something.
+# lines NAME FILE: all lines of a configuration file, comments too, for it is written anew with them.
 lines() {
   [ -f "$2" ] || return 0
-  while read -r line || [ -n "$line" ]; do
-    case $line in '' | '#'*) ;; *) echo "$1 $line" ;; esac
-  done <"$2"
+  while IFS= read -r line || [ -n "$line" ]; do printf '%s %s\n' "$1" "$line"; done <"$2"
 }
 # systemd complains about /var/run, which is a link to /run wherever systemd is.
 runs=$(readlink -f /var/run 2>/dev/null)
@@ -44,7 +43,8 @@ entry install_entry "$install"
 place=$install
 while [ ! -e "$place" ] && [ "$place" != / ]; do place=$(dirname "$place"); done
 if [ -d "$place" ] && [ -w "$place" ]; then echo "writable yes"; else echo "writable no"; fi
-if [ -d "$install" ] && [ -z "$(ls -A "$install" 2>&1)" ]; then echo "empty yes"; else echo "empty no"; fi
+# The lock file of an earlier run is nobody's.
+if [ -d "$install" ] && [ -z "$(ls -A "$install" 2>&1 | grep -vx '\.operation\.lock')" ]; then echo "empty yes"; else echo "empty no"; fi
 files=$(ulimit -H -n)
 echo "nofile $files"
 echo "core $(ulimit -H -c)"

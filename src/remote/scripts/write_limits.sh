@@ -1,2 +1,5 @@
-# $1… lines of /etc/security/limits.d/arcus.conf
-put_file /etc/security/limits.d/arcus.conf '# Written by arcusctl hosts prepare: what cache nodes need.' "$@"
+# $1… all lines of /etc/security/limits.d/arcus.conf
+file=/etc/security/limits.d/arcus.conf
+# A file that is there has said in its own words what it is.
+[ -f "$file" ] || set -- '# Written by arcusctl hosts prepare: what cache nodes need.' "$@"
+put_file "$file" "$@"
