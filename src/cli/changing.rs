@@ -125,6 +125,13 @@ impl Context {
             if change.dry_run {
                 return Ok(Document::of_plan(work.plan));
             }
+            let asked = asked_of(&work.plan);
+            // A run of one's own that has just ended leaves the plan as it is; that is nothing to tell.
+            if agreed.as_ref().is_some_and(|before| *before != asked) {
+                self.printer.progress(
+                    "another run changed something here since this one looked; looking again shows:",
+                );
+            }
             if work.plan.is_empty() {
                 self.printer.holdings(&work.plan);
                 // That a run which was cut short has nothing left to do is worth knowing.
@@ -133,7 +140,6 @@ impl Context {
                 }
                 break work;
             }
-            let asked = asked_of(&work.plan);
             if agreed.as_ref() != Some(&asked) {
                 self.agree(&work.plan).await?;
                 agreed = Some(asked);
@@ -143,7 +149,7 @@ impl Context {
                 journal = self.journal(&subject.about).await;
                 break work;
             }
-            self.printer.progress("another run was at work here since this one looked; looking again");
+            tracing::debug!("another run may have been at work here since this one looked; looking again");
         };
         let operator = work.operator.as_ref().unwrap_or(&self.operator);
         let recorder = Recorder { journal, locks: Arc::clone(&self.locks) };
