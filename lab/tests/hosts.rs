@@ -3,7 +3,8 @@
 //! Needs root and namespaces, and fails where there are none.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use arcus_lab::Lab;
 
@@ -60,7 +61,7 @@ fn commands_of_the_admin_are_their_own_processes() {
     let here = tempfile::tempdir().unwrap();
     assert_eq!(stdout(&run(lab.admin("pwd").current_dir(here.path()))), here.path().to_str().unwrap());
     assert_eq!(run(lab.admin("sh").args(["-c", "exit 9"])).status.code(), Some(9));
-    let child = lab.admin("sh").args(["-c", "echo $$"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let child = lab.admin("sh").args(["-c", "echo $$"]).stdout(Stdio::piped()).spawn().unwrap();
     let pid = child.id();
     assert_eq!(stdout(&child.wait_with_output().unwrap()), pid.to_string());
 
@@ -114,8 +115,11 @@ fn labs_stand_side_by_side_and_go_without_a_trace() {
     assert!(!ssh(&other, "memcached-1", "test -e /opt/whose").status.success());
 
     // A process left behind in the admin's namespace goes as well.
-    let mut left = one.admin("sleep").arg("1000").spawn().unwrap();
-    stdout(&run(&mut one.admin("true")));
+    let mut left =
+        one.admin("sh").args(["-c", "echo there; exec sleep 1000"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(left.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "there\n");
     let (dir, name) = (one.dir().to_owned(), one.name().to_owned());
     one.down().unwrap();
     assert!(!left.wait().unwrap().success());
