@@ -335,6 +335,11 @@ impl Context {
     }
 
     async fn record_in_zookeeper(&self, abouts: &[About], run: &CloudRun) {
+        // What answers at the default address may be anybody's, unless the run was about it.
+        if self.ensemble_is_default && !self.operator.has_session().await {
+            tracing::debug!("no record is left in ZooKeeper: no ensemble was named");
+            return;
+        }
         if !self.some_member_answers().await {
             tracing::debug!("no record is left in ZooKeeper: no member answers");
             return;

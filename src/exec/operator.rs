@@ -61,6 +61,11 @@ impl Operator {
         Ok(zookeeper)
     }
 
+    /// Whether this run has spoken with ZooKeeper.
+    pub async fn has_session(&self) -> bool {
+        self.zookeeper.lock().await.is_some()
+    }
+
     /// The members of `code`, followed by one watch however many nodes are waited for.
     pub(super) async fn membership(&self, code: &ServiceCode) -> Result<Arc<Membership>, Failure> {
         let mut followed = self.membership.lock().await;

@@ -40,7 +40,7 @@ fn members_that_do_not_run_are_warned_of_and_strangers_fail() {
         "zookeeper-reach",
         &site.ip(0),
         "pass",
-        "nothing listens yet",
+        "nothing listens at some",
     );
     site.sh(2, &format!("memcached -d -u memcached -l {} -p 2181", site.ip(2)));
     let items = check(&site, &conf, &[]);
