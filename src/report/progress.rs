@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -39,14 +40,18 @@ const TELL_PLAINLY: Duration = Duration::from_secs(10);
 static BARS: LazyLock<MultiProgress> =
     LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
 
+/// Whether there may be any. Where there are none, nothing but what is written may reach the terminal.
+static DRAWN: AtomicBool = AtomicBool::new(false);
+
 /// Writes to the terminal with the bars out of the way; they would be drawn over it, or left behind in the middle.
 pub(super) fn beside_bars<T>(write: impl FnOnce() -> T) -> T {
-    BARS.suspend(write)
+    if DRAWN.load(Ordering::Relaxed) { BARS.suspend(write) } else { write() }
 }
 
 impl Progress {
     pub(super) fn new(printer: Printer) -> Self {
         let bars = printer.is_live().then(|| BARS.clone());
+        DRAWN.store(bars.is_some(), Ordering::Relaxed);
         Self { printer, bars, active: BTreeMap::new(), uploads: BTreeMap::new(), overall: None }
     }
 
@@ -59,6 +64,7 @@ impl Progress {
         {
             tracing::debug!(%error, "the progress bars could not be cleared");
         }
+        DRAWN.store(false, Ordering::Relaxed);
     }
 
     fn event(&mut self, event: Event) {
