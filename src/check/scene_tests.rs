@@ -12,7 +12,7 @@ use crate::inspect::{
     Route, RunDirectory,
 };
 use crate::model::{NodeAddr, znode};
-use crate::zk::{Mode, ServerStats};
+use crate::zk::Mode;
 
 /// What a scene is made of.
 struct Fleet {
@@ -42,7 +42,11 @@ fn well() -> Fleet {
     register_in(&mut tree, &cloud);
     Fleet {
         hosts: ips.iter().map(|ip| (HostName::new(*ip), Ok(host(ip, &ips)))).collect(),
-        states: ensemble.members().iter().map(|member| (member.clone(), serving(Mode::Follower))).collect(),
+        states: ensemble
+            .members()
+            .iter()
+            .map(|member| (member.clone(), MemberState::serving(Mode::Follower)))
+            .collect(),
         settings: Settings::default(),
         no_ensemble: false,
         this_machine: BTreeSet::new(),
@@ -75,20 +79,6 @@ fn register_in(tree: &mut ArcusTree, cloud: &Cloud) {
         };
         tree.mappings.insert(node.addr.to_string(), mapping);
     }
-}
-
-fn serving(mode: Mode) -> MemberState {
-    MemberState::Serving(ServerStats {
-        version: "3.5.9".into(),
-        mode,
-        zxid: "0x1".into(),
-        connections: 1,
-        outstanding: 0,
-        latency_min: 0.0,
-        latency_avg: 0.0,
-        latency_max: 0.0,
-        znodes: 5,
-    })
 }
 
 fn package() -> PackageNeeds {

@@ -61,10 +61,18 @@ fn targets(verbose: u8) -> Targets {
 
 pub(super) fn set_color(color: Color) {
     match color {
+        // A continuous-integration job counts as a terminal with colours, whatever TERM says of it.
+        Color::Auto if is_dumb() && !anstyle_query::clicolor_force() => {
+            anstream::ColorChoice::Never.write_global();
+        }
         Color::Auto => {}
         Color::Always => anstream::ColorChoice::Always.write_global(),
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb")
 }
 
 /// The log of one run after the other, for its owner's eyes.

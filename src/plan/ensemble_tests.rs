@@ -1,7 +1,6 @@
 use super::*;
 use crate::config::settings::ZooKeeperSettings;
 use crate::model::Ensemble;
-use crate::zk::ServerStats;
 
 fn wish(list: &str) -> EnsembleWish {
     EnsembleWish {
@@ -9,20 +8,6 @@ fn wish(list: &str) -> EnsembleWish {
         install_path: "/opt/arcus".into(),
         settings: ZooKeeperSettings::default(),
     }
-}
-
-fn serving(mode: Mode) -> MemberState {
-    MemberState::Serving(ServerStats {
-        version: "3.8.0".into(),
-        mode,
-        zxid: "0x1".into(),
-        connections: 1,
-        outstanding: 0,
-        latency_min: 0.0,
-        latency_avg: 0.0,
-        latency_max: 0.0,
-        znodes: 5,
-    })
 }
 
 fn down() -> MemberState {
@@ -56,7 +41,7 @@ fn after(plan: &Plan, before: &Members) -> Members {
             Action::StartMember { .. } => {
                 seen.pid = Some(4711);
                 seen.has_data = true;
-                *state = serving(Mode::Follower);
+                *state = MemberState::serving(Mode::Follower);
             }
             Action::StopMember { .. } => {
                 seen.pid = None;
@@ -181,7 +166,7 @@ fn a_config_that_zookeeper_rewrote_is_left_alone() {
 fn a_member_that_serves_alone_is_never_outvoted_by_new_ones() {
     let wish = wish("a:2181,b:2181,c:2181");
     let mut members = bare(&wish);
-    members[0].1 = serving(Mode::Standalone);
+    members[0].1 = MemberState::serving(Mode::Standalone);
     let seen = members[0].2.as_mut().unwrap();
     (seen.pid, seen.has_data) = (Some(4711), true);
     let failures = init(&wish, &members, None).unwrap_err();
@@ -208,7 +193,7 @@ fn a_reinstalled_member_joins_those_that_have_the_data() {
 fn a_port_held_by_another_install_is_refused_by_name() {
     let wish = wish("a:2181,b:2181,c:2181");
     let mut members = bare(&wish);
-    members[1].1 = serving(Mode::Follower);
+    members[1].1 = MemberState::serving(Mode::Follower);
     let plan = init(&wish, &members, None).unwrap();
     assert!(plan.problems[0].failure.message.contains("b:2181: its port is taken"));
 }

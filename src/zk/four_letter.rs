@@ -81,6 +81,24 @@ impl MemberState {
     }
 }
 
+#[cfg(test)]
+impl MemberState {
+    /// A member that serves, and nothing else about it that would matter.
+    pub(crate) fn serving(mode: Mode) -> Self {
+        Self::Serving(ServerStats {
+            version: "3.5.9".into(),
+            mode,
+            zxid: "0x1".into(),
+            connections: 1,
+            outstanding: 0,
+            latency_min: 0.0,
+            latency_avg: 0.0,
+            latency_max: 0.0,
+            znodes: 5,
+        })
+    }
+}
+
 impl Mode {
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -31,16 +30,6 @@ fn runs(site: &Site) -> Vec<Value> {
 
 fn of(runs: &[Value], key: &str) -> Vec<String> {
     runs.iter().map(|run| run[key].as_str().unwrap_or_default().to_owned()).collect()
-}
-
-/// A deploy that stands still in the middle of its upload.
-fn halfway(site: &Site, conf: &str) -> std::process::Child {
-    site.hold_upload(0);
-    let mut command = site.command();
-    command.args(["deploy", conf, "--package", path(&site.package)]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    site.wait_on(0, "[ -e /tmp/halfway ]");
-    child
 }
 
 #[test]
@@ -129,7 +118,7 @@ fn a_step_is_written_down_before_it_is_begun() {
 fn a_run_that_was_killed_is_known_and_gone_on_with() {
     let site = Site::new(1);
     let conf = site.cloud("cloud", 11211, 1);
-    let mut deploy = halfway(&site, "cloud.json");
+    let mut deploy = site.deploy_halfway("cloud.json");
     let running = site.run(["resume"]).exits(5);
     running.says("no unfinished run");
     let id = of(&runs(&site), "id")[0].clone();

@@ -52,9 +52,7 @@ fn two_deploys_at_once_leave_one_whole_release() {
     let conf = site.cloud("cloud", 11211, 1);
     let args = ["deploy", path(&conf), "--package", path(&site.package)];
     // The second comes to the host while the first stands in the middle of its upload.
-    site.hold_upload(0);
-    let first = site.spawn(args);
-    site.wait_on(0, "[ -e /tmp/halfway ]");
+    let first = site.deploy_halfway(path(&conf));
     let second = site.spawn(args.into_iter().chain(["--lock-wait", "5m"]));
     // It waits for the lock.
     site.wait_on(0, "pgrep -fx 'flock -w [0-9]+ 9' >/dev/null");
@@ -72,9 +70,7 @@ fn a_host_that_another_run_keeps_busy_is_refused() {
     let site = Site::new(1);
     let conf = site.cloud("cloud", 11211, 1);
     let args = ["deploy", path(&conf), "--package", path(&site.package)];
-    site.hold_upload(0);
-    let first = site.spawn(args);
-    site.wait_on(0, "[ -e /tmp/halfway ]");
+    let first = site.deploy_halfway(path(&conf));
     site.run(args).exits(5).says(&format!("{}: another run is at work there", site.ip(0)));
     site.release(0);
     site.end(first).success();

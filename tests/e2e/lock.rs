@@ -29,16 +29,6 @@ fn locks(site: &Site, what: &str) -> Vec<(String, String)> {
     named.collect()
 }
 
-/// A deploy that stands still in the middle of its upload to the first host.
-fn halfway(site: &Site, conf: &str) -> Child {
-    site.hold_upload(0);
-    let mut command = site.command();
-    command.args(["deploy", conf, "--package", path(&site.package)]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    site.wait_on(0, "[ -e /tmp/halfway ]");
-    child
-}
-
 /// Reads what a program says until it says these words; the rest is left to be read.
 #[track_caller]
 fn await_words(child: &mut Child, words: &str) -> BufReader<std::process::ChildStderr> {
@@ -63,7 +53,7 @@ fn a_second_run_is_refused_by_name_or_waits_and_finds_nothing_left_to_do() {
     let conf = site.cloud("cloud", 11211, 1);
     let deploy = ["deploy", path(&conf), "--package", path(&site.package)];
     assert_eq!(site.run(["lock", "status", path(&conf)]).exits(3).stdout.matches("  free  ").count(), 2);
-    let first = halfway(&site, "cloud.json");
+    let first = site.deploy_halfway("cloud.json");
 
     let start = Instant::now();
     let refused = Run::of(other_operator(&site).args(deploy)).exits(5);
@@ -104,7 +94,7 @@ fn a_wait_for_a_lock_has_an_end_and_can_be_interrupted() {
     let site = Site::new(1);
     let conf = site.cloud("cloud", 11211, 1);
     let deploy = ["deploy", path(&conf), "--package", path(&site.package)];
-    let first = halfway(&site, "cloud.json");
+    let first = site.deploy_halfway("cloud.json");
     let start = Instant::now();
     let refused = Run::of(other_operator(&site).args(deploy).args(["--lock-wait", "3s"])).exits(5);
     refused.says("another run is at work there");
@@ -212,7 +202,7 @@ fn a_frozen_operator_loses_the_lock_and_begins_nothing_more() {
 fn a_host_whose_cable_was_cut_frees_its_lock_by_itself() {
     let site = Site::new(1);
     let conf = site.cloud("cloud", 11211, 1);
-    let first = halfway(&site, path(&conf));
+    let first = site.deploy_halfway(path(&conf));
     site.lab.cut(site.host(0)).unwrap();
     await_free(&site, 0, 120);
     assert_ne!(site.end(first).code, 0);

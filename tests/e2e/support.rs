@@ -1,6 +1,8 @@
 //! A site to operate: a lab, a package, and the program run from the admin's machine.
 
-use std::collections::BTreeMap;
+mod uploads;
+mod znodes;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,6 @@ use std::time::Duration;
 
 use arcus_lab::{Host, Lab};
 use serde_json::{Value, json};
-use zookeeper_client::{Acl, Acls, AuthId, Client, CreateMode, Permission};
 
 /// A lab with a package to deploy, seen from its admin's machine.
 pub(crate) struct Site {
@@ -175,25 +176,6 @@ pub(crate) fn cloud_json(
     )
 }
 
-/// One znode.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Znode {
-    pub(crate) data: Vec<u8>,
-    pub(crate) ephemeral: bool,
-    /// Everyone may do everything with it.
-    pub(crate) is_open: bool,
-    /// The transactions that made it and that last wrote it.
-    pub(crate) made: i64,
-    pub(crate) written: i64,
-}
-
-impl Znode {
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.data).unwrap()
-    }
-}
-
 /// What a test sees and does past `arcusctl`: znodes, processes, a terminal.
 impl Site {
     /// Hosts with the package deployed and a serving ensemble, but no cloud. What is deployed for is `cloud`.
@@ -238,96 +220,6 @@ impl Site {
     /// `ip:port` of a node of host `index`.
     pub(crate) fn node(&self, index: usize, port: u16) -> String {
         format!("{}:{port}", self.ip(index))
-    }
-
-    /// Does something with a ZooKeeper client that is none of the program's, from the admin's machine.
-    pub(crate) fn zookeeper<T: Send>(&self, work: impl AsyncFnOnce(&Client) -> T + Send) -> T {
-        let ensemble = self.ensemble();
-        let inside = self.lab.inside(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            Ok(runtime.block_on(async {
-                let client =
-                    Client::connector().with_server_version(3, 5, 9).connect(&ensemble).await.unwrap();
-                work(&client).await
-            }))
-        });
-        inside.unwrap()
-    }
-
-    /// Every znode from `root` down.
-    pub(crate) fn znodes(&self, root: &str) -> BTreeMap<String, Znode> {
-        self.zookeeper(async |client| {
-            let mut found = BTreeMap::new();
-            let mut paths = vec![root.to_owned()];
-            while let Some(path) = paths.pop() {
-                let (data, stat) = client.get_data(&path).await.unwrap();
-                let children = client.list_children(&path).await.unwrap();
-                paths.extend(children.iter().map(|child| format!("{path}/{child}")));
-                let (acls, _) = client.get_acl(&path).await.unwrap();
-                let znode = Znode {
-                    data,
-                    ephemeral: stat.ephemeral_owner != 0,
-                    is_open: acls == [Acl::new(Permission::ALL, AuthId::anyone())],
-                    made: stat.czxid,
-                    written: stat.mzxid,
-                };
-                found.insert(path, znode);
-            }
-            found
-        })
-    }
-
-    #[track_caller]
-    pub(crate) fn znode(&self, path: &str) -> Znode {
-        self.znodes("/arcus").remove(path).unwrap_or_else(|| panic!("there is no znode {path}"))
-    }
-
-    /// The live members of a service code, as `ip:port-hostname`.
-    pub(crate) fn members(&self, code: &str) -> Vec<String> {
-        let list = format!("/arcus/cache_list/{code}");
-        self.zookeeper(async |client| {
-            let mut members = client.list_children(&list).await.unwrap();
-            members.sort();
-            members
-        })
-    }
-
-    /// Waits until the members of a service code are so many.
-    pub(crate) fn await_members(&self, code: &str, count: usize) {
-        let list = format!("/arcus/cache_list/{code}");
-        self.zookeeper(async |client| {
-            let many = async {
-                loop {
-                    let (members, watcher) = client.list_and_watch_children(&list).await.unwrap();
-                    if members.len() == count {
-                        return;
-                    }
-                    watcher.changed().await;
-                }
-            };
-            tokio::time::timeout(Duration::from_secs(60), many)
-                .await
-                .unwrap_or_else(|_| panic!("{code} does not come to {count} member(s)"));
-        });
-    }
-
-    /// Creates znodes by hand, in this order.
-    pub(crate) fn create_znodes(&self, znodes: &[(&str, &[u8])]) {
-        self.zookeeper(async |client| {
-            for (path, data) in znodes {
-                let mode = CreateMode::Persistent.with_acls(Acls::anyone_all());
-                client.create(path, data, &mode).await.unwrap_or_else(|error| panic!("{path}: {error}"));
-            }
-        });
-    }
-
-    /// Removes znodes by hand, in this order.
-    pub(crate) fn delete_znodes(&self, paths: &[&str]) {
-        self.zookeeper(async |client| {
-            for path in paths {
-                client.delete(path, None).await.unwrap_or_else(|error| panic!("{path}: {error}"));
-            }
-        });
     }
 
     /// The process that serves `port` on a host, as its pid file names it. It must be running.
@@ -463,34 +355,6 @@ impl Site {
     pub(crate) fn shadow(&self, index: usize, tool: &str, script: &str) {
         let file = self.file("shadow", &format!("#!/bin/sh\n{script}\n"));
         self.put(index, &file, &format!("/usr/local/bin/{tool}"));
-    }
-
-    /// Makes `sha256sum` of a host wait, once and for all users of it, until `/tmp/go` is there; `/tmp/held` tells that
-    /// it has been reached. A deploy then stands where the whole archive has arrived and nothing is unpacked.
-    #[track_caller]
-    pub(crate) fn hold_verification(&self, index: usize) {
-        self.shadow(
-            index,
-            "sha256sum",
-            "if mkdir /tmp/held 2>/dev/null; then until [ -e /tmp/go ]; do sleep 0.05; done; fi\nexec /usr/bin/sha256sum \"$@\"",
-        );
-    }
-
-    /// Makes the first upload to a host stand still after a megabyte, until `/tmp/go` is there; `/tmp/held` tells that
-    /// it has come so far.
-    #[track_caller]
-    pub(crate) fn hold_upload(&self, index: usize) {
-        self.shadow(
-            index,
-            "cat",
-            "if [ $# -eq 0 ] && mkdir /tmp/held 2>/dev/null; then\n  head -c 1000000\n  touch /tmp/halfway\n  until [ -e /tmp/go ]; do sleep 0.05; done\nfi\nexec /usr/bin/cat \"$@\"",
-        );
-    }
-
-    /// Lets what is held on a host go on.
-    #[track_caller]
-    pub(crate) fn release(&self, index: usize) {
-        self.sh(index, "touch /tmp/go");
     }
 
     /// The package as a directory of the admin's.

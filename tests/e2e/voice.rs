@@ -110,6 +110,7 @@ fn environment_and_option_agree_on_colours_the_option_having_the_last_word() {
     assert!(shown(&[], &list));
     assert!(!shown(&[("NO_COLOR", "1")], &list));
     assert!(!shown(&[("TERM", "dumb")], &list));
+    assert!(!shown(&[("TERM", "dumb"), ("CI", "true")], &list));
     // A line that cannot be understood is in the colours that it asks for.
     assert!(shown(&[], &["memcached", "lst"]));
     assert!(!shown(&[], &["memcached", "lst", "--color", "never"]));

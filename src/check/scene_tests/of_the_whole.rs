@@ -120,7 +120,7 @@ fn a_member_serves_or_can_be_started_or_is_something_else() {
     let expect = |state_: MemberState, verdict, words| {
         found(state(state_), &[("member-state", member.as_str(), verdict, words)]);
     };
-    expect(serving(Mode::Standalone), Verdict::Fail, "serves alone");
+    expect(MemberState::serving(Mode::Standalone), Verdict::Fail, "serves alone");
     expect(MemberState::Down { reason: "refused".into() }, Verdict::Warn, "does not run");
     expect(MemberState::NotServing, Verdict::Warn, "without a quorum");
     expect(MemberState::Unreachable { reason: "no answer".into() }, Verdict::Fail, "cannot be reached");
