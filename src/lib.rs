@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod journal;
 pub mod lock;
 pub mod model;
+pub mod node;
 pub mod package;
 pub mod plan;
 pub mod remote;

@@ -12,7 +12,8 @@ use super::complete;
 pub use super::history::{History, HistoryShow, Resume};
 pub use super::lock::Lock;
 use super::offline::Offline;
-use crate::model::{EnsembleMember, NodeAddr, ServiceCode};
+use crate::model::{EnsembleMember, ServiceCode};
+use crate::plan::Selector;
 
 /// Deploys and operates Arcus cache clouds: SSH hosts, the ZooKeeper ensemble, the cache nodes.
 #[derive(Debug, Parser)]
@@ -258,9 +259,9 @@ pub struct Nodes {
     /// The service code
     #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
     pub code: ServiceCode,
-    /// Only these nodes [default: all]
-    #[arg(value_name = "IP:PORT", add = ArgValueCandidates::new(complete::nodes))]
-    pub nodes: Vec<NodeAddr>,
+    /// Only these nodes: ip:port, ip, hostname with * and ?, @offline, @outdated; with commas between, ! excludes [default: all]
+    #[arg(value_name = "NODES", add = ArgValueCandidates::new(complete::nodes))]
+    pub nodes: Vec<Selector>,
     #[command(flatten)]
     pub change: Change,
 }

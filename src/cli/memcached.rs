@@ -8,12 +8,11 @@ use jiff::Timestamp;
 use super::args::{Change, Memcached, Nodes};
 use super::changing::{Subject, Work};
 use super::context::Context;
+use super::selecting::{observe, select};
 use crate::error::{Failure, Failures};
-use crate::inspect::{
-    ArcusTree, RegisteredNode, inspect_processes, members_of, others_of, registered_cloud, report_cloud,
-};
-use crate::model::{HostName, NodeAddr, ServiceCode};
-use crate::plan::{self, NodesSeen, Selection};
+use crate::inspect::{ArcusTree, RegisteredNode, members_of, registered_cloud, report_cloud};
+use crate::model::{NodeAddr, ServiceCode};
+use crate::plan;
 use crate::report::Document;
 
 pub(super) async fn run(context: &Context, command: Memcached) -> Result<Document, Failures> {
@@ -43,10 +42,10 @@ async fn unregister(context: &Context, code: &ServiceCode, change: Change) -> Re
 }
 
 pub(super) async fn start(context: &Context, args: &Nodes) -> Result<Document, Failures> {
-    let selection = selection(&args.nodes);
     let prepare = async || {
         let tree = read_tree(context).await?;
         let nodes = registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
+        let selection = select(context, &args.code, &tree, &args.nodes).await?;
         let wanted = nodes.iter().map(|node| node.addr).filter(|addr| selection.contains(*addr));
         let seen = context.look(observe(context, &args.code, &tree, wanted.collect())).await?;
         Ok(plan::start_nodes(&args.code, &context.ensemble, &nodes, &selection, &seen)?.into())
@@ -55,11 +54,11 @@ pub(super) async fn start(context: &Context, args: &Nodes) -> Result<Document, F
 }
 
 async fn stop(context: &Context, args: &Nodes, force: bool) -> Result<Document, Failures> {
-    let selection = selection(&args.nodes);
     let prepare = async || {
         let tree = read_tree(context).await?;
         let nodes: Vec<RegisteredNode> =
             registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
+        let selection = select(context, &args.code, &tree, &args.nodes).await?;
         let registered: BTreeSet<NodeAddr> =
             nodes.iter().filter(|node| node.mapped).map(|node| node.addr).collect();
         let members = tree.codes.get(args.code.as_str()).map(members_of).unwrap_or_default();
@@ -108,30 +107,4 @@ pub(super) fn unknown(code: &ServiceCode, tree: &ArcusTree) -> Failure {
         failure.cause(format!("registered are: {}", known.join(", ")))
     };
     failure.hint("register it from its cloud JSON: arcusctl memcached register CONF")
-}
-
-fn selection(nodes: &[NodeAddr]) -> Selection {
-    if nodes.is_empty() { Selection::All } else { Selection::Only(nodes.iter().copied().collect()) }
-}
-
-async fn observe(
-    context: &Context,
-    code: &ServiceCode,
-    tree: &ArcusTree,
-    nodes: BTreeSet<NodeAddr>,
-) -> NodesSeen {
-    let hosts: BTreeSet<HostName> = nodes.iter().map(|addr| HostName::from(addr.ip)).collect();
-    let hosts: Vec<HostName> = hosts.into_iter().collect();
-    let processes = inspect_processes(
-        &context.fleet,
-        &hosts,
-        &context.settings.install_path,
-        context.settings.timeouts.command,
-    );
-    NodesSeen {
-        members: tree.codes.get(code.as_str()).map(members_of).unwrap_or_default(),
-        others: others_of(code, tree),
-        processes: processes.await,
-        this_machine: context.fleet.here(&hosts).await,
-    }
 }

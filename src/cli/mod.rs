@@ -21,6 +21,7 @@ pub mod offline;
 mod ping;
 mod quicksetup;
 mod releases;
+mod selecting;
 mod trust;
 mod usage;
 mod zookeeper;

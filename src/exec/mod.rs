@@ -169,17 +169,19 @@ pub async fn run(
     let mut numbers = 0_usize..;
     let mut report = RunReport::default();
     let mut failed: BTreeSet<Target> = plan.problems.iter().map(|problem| problem.target.clone()).collect();
+    let mut broken = false;
     for stage in &plan.stages {
         if !stop.gently.is_cancelled() {
             events.send(Event::StageStarted { title: stage.title, steps: stage.steps.len() });
         }
-        let closed = stage.gate == Gate::Everything && !failed.is_empty();
-        let bar = |step: &Step| match (closed, failed.contains(&step.target)) {
-            (_, true) => Some("an earlier step failed"),
-            (true, false) => {
-                Some("not everything before it went well, and this is done everywhere or nowhere")
-            }
-            (false, false) => None,
+        let closed = match stage.gate {
+            Gate::OwnTarget => None,
+            Gate::Unbroken => broken.then_some("something before it failed, and the rest is left as it is"),
+            Gate::Everything => (!failed.is_empty())
+                .then_some("not everything before it went well, and this is done everywhere or nowhere"),
+        };
+        let bar = |step: &Step| {
+            if failed.contains(&step.target) { Some("an earlier step failed") } else { closed }
         };
         let mut steps: FuturesUnordered<_> = stage
             .steps
@@ -195,6 +197,7 @@ pub async fn run(
         for result in &results {
             if !matches!(result.outcome, Outcome::Done { .. }) {
                 failed.insert(result.target.clone());
+                broken = true;
             }
         }
         report.results.extend(results);

@@ -169,6 +169,19 @@ async fn the_second_interrupt_drops_what_is_under_way() {
 }
 
 #[tokio::test]
+async fn what_goes_on_one_by_one_stops_at_the_first_failure_and_minds_nothing_that_was_left_out() {
+    let script = Script { fails: BTreeSet::from([SWITCH_A.to_owned()]), ..Script::default() };
+    let unbroken = |hosts| Stage { gate: Gate::Unbroken, ..stage("two", hosts) };
+    let mut plan = plan(vec![unbroken(&["b"]), unbroken(&["a"]), unbroken(&["c"])]);
+    plan.problems.push(Problem { target: host("dead"), failure: Failure::failed("dead") });
+    let report = execute(&plan, &script, 8, &Stop::default()).await;
+    assert_eq!(*script.log.lock().unwrap(), [SWITCH_B, SWITCH_A]);
+    assert!(
+        matches!(&report.results[2].outcome, Outcome::Skipped { reason } if reason.contains("left as it is"))
+    );
+}
+
+#[tokio::test]
 async fn a_gate_for_everything_stays_shut_once_anything_failed() {
     let script = Script { fails: BTreeSet::from([STAGE_A.to_owned()]), ..Script::default() };
     let mut plan = plan(vec![stage("one", &["a", "b"]), stage("two", &["a", "b"])]);

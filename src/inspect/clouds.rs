@@ -155,6 +155,22 @@ pub fn members_of(registered: &RegisteredCode) -> BTreeMap<NodeAddr, String> {
     registered.members.iter().filter_map(read).collect()
 }
 
+/// The names that the machines of a code's nodes go by: as its document has them, and as live nodes name themselves.
+pub fn hostnames_of(registered: &RegisteredCode) -> BTreeMap<NodeAddr, BTreeSet<String>> {
+    let document = serde_json::from_slice::<Map<String, Value>>(&registered.data).unwrap_or_default();
+    let live = members_of(registered).into_iter().filter_map(|(addr, name)| {
+        let (_, hostname) = name.split_once('-')?;
+        Some((addr, hostname.to_owned()))
+    });
+    let mut hostnames: BTreeMap<NodeAddr, BTreeSet<String>> = BTreeMap::new();
+    for (addr, hostname) in document_servers(&document).into_iter().chain(live) {
+        if !hostname.is_empty() {
+            hostnames.entry(addr).or_default().insert(hostname);
+        }
+    }
+    hostnames
+}
+
 /// The addresses that service codes other than `code` have, each with its owner.
 pub fn others_of(code: &ServiceCode, tree: &ArcusTree) -> BTreeMap<NodeAddr, String> {
     let foreign = |owner: &str| owner != code.as_str();
@@ -294,6 +310,16 @@ mod tests {
         let down = report(&tree(&["cache-1:11211", "nobody:1"], document, &[]));
         let offline: Vec<String> = down.offline.iter().map(ToString::to_string).collect();
         assert_eq!(offline, ["10.0.0.1:11211", "nobody:1"]);
+    }
+
+    #[test]
+    fn a_machine_goes_by_its_registered_name_and_by_that_of_its_live_node() {
+        let document =
+            r#"{"servers": [{"ip": "10.0.0.1", "hostname": "cache-1", "config": {"port": "11211"}}]}"#;
+        let tree = tree(&[], document, &["10.0.0.1:11211-cache-1.example", "10.0.0.2:11211-cache-2"]);
+        let names: Vec<Vec<String>> =
+            hostnames_of(&tree.codes["c"]).into_values().map(|names| names.into_iter().collect()).collect();
+        assert_eq!(names, [vec!["cache-1", "cache-1.example"], vec!["cache-2"]]);
     }
 
     #[test]

@@ -97,6 +97,27 @@ pub struct MemberPlace {
     pub data_dir: String,
 }
 
+/// The memcached processes of a host, and what they are held against.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct ProcessesSeen {
+    /// The release that a node would be started from.
+    pub current: Option<ReleaseId>,
+    /// Seconds since boot.
+    pub uptime: f64,
+    /// How many of the ticks that start times are counted in are a second.
+    pub ticks_per_second: f64,
+    /// Whoever started them.
+    pub processes: Vec<NodeProcess>,
+}
+
+impl ProcessesSeen {
+    /// How long a process has been running.
+    pub fn age(&self, process: &NodeProcess) -> Duration {
+        let seconds = self.uptime - process.started as f64 / self.ticks_per_second;
+        Duration::try_from_secs_f64(seconds).unwrap_or_default()
+    }
+}
+
 /// A process called `memcached`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeProcess {
@@ -110,10 +131,17 @@ pub struct NodeProcess {
     /// What it was given as `-z`.
     pub zookeeper: Option<String>,
     pub exe: String,
+    /// The release that it executes; `None` when it is in none.
+    pub release: Option<ReleaseId>,
     pub argv: Vec<String>,
 }
 
 impl NodeProcess {
+    /// The value of a one-letter option as its getopt reads it.
+    pub fn option(&self, letter: char) -> Option<&str> {
+        option(&self.argv, letter)
+    }
+
     pub fn command_line(&self) -> String {
         self.argv.join(" ")
     }
@@ -168,19 +196,23 @@ pub async fn inspect_members(
     .await
 }
 
-/// Looks at the memcached processes of every host.
+/// Looks at the memcached processes of every host, and at the release that they would be started from.
 pub async fn inspect_processes(
     fleet: &Fleet,
     hosts: &[HostName],
     install_path: &str,
     limit: Duration,
-) -> BTreeMap<HostName, Inspected<Vec<NodeProcess>>> {
-    let script = Script::new("look at its memcached processes", scripts::PROCESSES);
+) -> BTreeMap<HostName, Inspected<ProcessesSeen>> {
+    let script = Script::new("look at its memcached processes", scripts::PROCESSES).arg(install_path);
     let answers = ask_all(fleet, hosts, |_| script.clone(), limit).await;
-    answers
-        .into_iter()
-        .map(|(host, answer)| (host, answer.map(|text| read_processes(&text, install_path))))
-        .collect()
+    let read = |(host, answer): (HostName, Inspected<String>)| {
+        let seen = answer.and_then(|text| {
+            read_processes(&text, install_path)
+                .ok_or_else(|| unreadable(&host, "its memcached processes", &text))
+        });
+        (host, seen)
+    };
+    answers.into_iter().map(read).collect()
 }
 
 async fn ask_all(
@@ -283,8 +315,14 @@ fn read_member(text: &str) -> Option<MemberSeen> {
     })
 }
 
-fn read_processes(text: &str, install_path: &str) -> Vec<NodeProcess> {
-    text.lines().filter_map(|line| read_process(line, install_path)).collect()
+fn read_processes(text: &str, install_path: &str) -> Option<ProcessesSeen> {
+    let mut host = text.lines().find_map(|line| line.strip_prefix("host\t"))?.split('\t');
+    Some(ProcessesSeen {
+        current: host.next()?.parse().ok(),
+        uptime: host.next()?.parse().ok()?,
+        ticks_per_second: host.next()?.trim().parse().ok()?,
+        processes: text.lines().filter_map(|line| read_process(line, install_path)).collect(),
+    })
 }
 
 fn read_process(line: &str, install_path: &str) -> Option<NodeProcess> {
@@ -308,7 +346,10 @@ fn read_process(line: &str, install_path: &str) -> Option<NodeProcess> {
         (None, Some(port)) => port.parse().ok(),
         (None, None) => NonZeroU16::new(11211),
     };
-    Some(NodeProcess { pid, started, port, ours, zookeeper, exe, argv })
+    // The install path may be a link; what is executed is told without it.
+    let program = exe.trim_end_matches(" (deleted)").strip_suffix("/bin/memcached");
+    let release = program.and_then(|release| release.rsplit_once("/releases/")?.1.parse().ok());
+    Some(NodeProcess { pid, started, port, ours, zookeeper, exe, release, argv })
 }
 
 /// The value of a one-letter option, attached (`-p11211`) or not (`-p 11211`); the last one counts, as for getopt.
@@ -369,6 +410,19 @@ mod tests {
         assert!(!ours("/usr/bin/memcached", &["memcached", "-p", "11211"]));
         assert!(!ours("/opt/arcus/bin/memcached", &["/opt/arcus/bin/memcached", "-p", "11211"]));
         assert!(!ours("/opt/arcus-old/bin/memcached", &["/opt/arcus-old/bin/memcached", "-z", "zk:2181"]));
+    }
+
+    #[test]
+    fn a_process_is_known_by_its_release_and_its_age() {
+        let exe = "/opt/arcus/releases/ab12/bin/memcached";
+        let text = format!("host\tcd34\t100.25\t100\n{}\n", line(exe, &["memcached", "-m", "64"]));
+        let seen = read_processes(&text, "/opt/arcus").unwrap();
+        assert_eq!(seen.current.as_ref().unwrap().as_str(), "cd34");
+        let process = &seen.processes[0];
+        assert_eq!(process.release.as_ref().unwrap().as_str(), "ab12");
+        assert_eq!(process.option('m'), Some("64"));
+        assert_eq!(seen.age(process), Duration::from_millis(10_240));
+        assert_eq!(read_processes("", "/opt/arcus"), None);
     }
 
     #[test]

@@ -10,12 +10,12 @@ mod prepared;
 mod tree;
 
 pub use clouds::{
-    CloudReport, CloudStatus, NodeLabel, RegisteredNode, members_of, others_of, registered_cloud,
-    report_cloud,
+    CloudReport, CloudStatus, NodeLabel, RegisteredNode, hostnames_of, members_of, others_of,
+    registered_cloud, report_cloud,
 };
 pub use hosts::{
-    InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, ReleaseSeen, ReleaseUser, inspect_install,
-    inspect_installs, inspect_members, inspect_processes,
+    InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, ProcessesSeen, ReleaseSeen, ReleaseUser,
+    inspect_install, inspect_installs, inspect_members, inspect_processes,
 };
 pub use preflight::{
     Account, ClockOffset, HostFacts, JavaSeen, Limit, Listener, MemberQuestion, NOT_DYNAMIC, PlaceSeen,

@@ -5,6 +5,7 @@
 
 mod action;
 mod deploy;
+mod drift;
 mod ensemble;
 mod host_change;
 mod layout;
@@ -12,6 +13,7 @@ mod nodes;
 mod prepare;
 mod register;
 mod releases;
+mod select;
 mod structure;
 mod trust;
 mod zoo_cfg;
@@ -25,6 +27,7 @@ use crate::model::{EnsembleMember, HostName, NodeAddr};
 
 pub use action::{Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeStop, ProcessId};
 pub use deploy::{DeployWish, SPARE_BYTES, deploy};
+pub use drift::{Drift, drifts};
 pub use ensemble::{init, restart, start_members, stop_members};
 pub use host_change::HostChange;
 pub use layout::{EnsembleWish, MemberDirs, Members, layouts};
@@ -32,6 +35,7 @@ pub use nodes::{NodesSeen, Selection, start_nodes, stop_nodes};
 pub use prepare::{JavaConsent, Need, PrepareWish, java_release, prepare};
 pub use register::{foreign_owners, leaving_online, names_of, register, unregister};
 pub use releases::rollback;
+pub use select::{NodeFacts, Selector};
 pub use structure::create_structure;
 pub use trust::{KeySeen, TrustSeen, trust};
 
@@ -70,6 +74,8 @@ pub struct Stage {
 pub enum Gate {
     /// Each step for itself: its own target went well so far.
     OwnTarget,
+    /// Nothing that was begun has failed so far. What was left out of the plan does not count: it was out before.
+    Unbroken,
     /// All or none: nothing at all has failed so far, and nothing was left out of the plan.
     Everything,
 }

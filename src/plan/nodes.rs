@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, NodeLaunch, NodeStop, Plan, ProcessId, Risk, Step, Target};
 use crate::error::{Failure, Failures};
-use crate::inspect::{Inspected, NodeProcess, RegisteredNode};
+use crate::inspect::{Inspected, NodeProcess, ProcessesSeen, RegisteredNode};
 use crate::model::{Ensemble, HostName, NodeAddr, ServiceCode};
 
 /// The nodes a command is about: all, or those named on the command line.
@@ -22,7 +22,7 @@ pub struct NodesSeen {
     /// Addresses that other service codes have, by mapping or by membership.
     pub others: BTreeMap<NodeAddr, String>,
     /// memcached processes of each host, whoever started them.
-    pub processes: BTreeMap<HostName, Inspected<Vec<NodeProcess>>>,
+    pub processes: BTreeMap<HostName, Inspected<ProcessesSeen>>,
     /// Hosts that are the machine arcusctl runs on.
     pub this_machine: BTreeSet<HostName>,
 }
@@ -34,7 +34,7 @@ impl NodesSeen {
             Some(processes) => processes.as_ref().map_err(Clone::clone)?,
             None => return Err(Failure::unreachable(format!("{host}: was not looked at"))),
         };
-        Ok(processes.iter().find(|process| process.port == Some(addr.port)))
+        Ok(processes.processes.iter().find(|process| process.port == Some(addr.port)))
     }
 
     /// The process may be signalled as `addr`: of this install, and of this ensemble or a member of this cloud.
@@ -269,6 +269,7 @@ mod tests {
             ours,
             zookeeper: Some("zk:2181".into()),
             exe: "/opt/arcus/bin/memcached".into(),
+            release: None,
             argv: vec!["/opt/arcus/bin/memcached".into(), "-p".into(), port.to_string()],
         }
     }
@@ -277,7 +278,10 @@ mod tests {
         NodesSeen {
             members: members.iter().map(|text| (addr(text), format!("{text}-host"))).collect(),
             others: BTreeMap::new(),
-            processes: BTreeMap::from([(HostName::new(host), Ok(processes))]),
+            processes: BTreeMap::from([(
+                HostName::new(host),
+                Ok(ProcessesSeen { processes, ..ProcessesSeen::default() }),
+            )]),
             this_machine: BTreeSet::new(),
         }
     }

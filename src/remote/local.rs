@@ -1,13 +1,16 @@
 //! The machine that `arcusctl` itself runs on: the same scripts, without ssh.
 
+use std::net::Ipv4Addr;
+use std::num::NonZeroU16;
 use std::process::Stdio;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::process::shell_status;
-use super::{Process, Remote, Script};
+use super::{Process, Remote, Script, Stream};
 use crate::error::Failure;
 use crate::model::HostName;
 
@@ -56,6 +59,16 @@ impl Remote for LocalHost {
             stderr: Box::pin(stderr),
             exit,
         })
+    }
+
+    async fn dial(&self, port: NonZeroU16) -> Result<Box<dyn Stream>, Failure> {
+        match TcpStream::connect((Ipv4Addr::LOCALHOST, port.get())).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => {
+                Err(Failure::unreachable(format!("{}: nobody answers at port {port}", self.host))
+                    .cause(error))
+            }
+        }
     }
 
     async fn close(&self) {}

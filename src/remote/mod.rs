@@ -10,9 +10,11 @@ pub mod scripts;
 mod ssh;
 
 use std::fmt::Debug;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::Failure;
 use crate::model::HostName;
@@ -40,6 +42,11 @@ pub struct Output {
     pub stdout: String,
     pub stderr: String,
 }
+
+/// A connection to a port of a machine.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A machine that scripts can be run on.
 #[async_trait]
@@ -77,6 +84,13 @@ pub trait Remote: Debug + Send + Sync {
         let output = self.run(script, limit).await?;
         output.success(self.host(), script)
     }
+
+    /// Connects to a port of the machine's own loopback address. Where nobody listens, or its sshd forwards nothing, the
+    /// stream may come all the same and end at once.
+    ///
+    /// # Errors
+    /// When the machine cannot be reached, or says at once that nobody listens.
+    async fn dial(&self, port: NonZeroU16) -> Result<Box<dyn Stream>, Failure>;
 
     /// Ends the connection; scripts still running on the host are left alone.
     async fn close(&self);

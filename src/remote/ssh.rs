@@ -1,20 +1,23 @@
 //! A host over OpenSSH: one master connection, every script a channel of it.
 
-use std::num::NonZeroUsize;
+use std::collections::BTreeMap;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder, Stdio};
+use openssh::{ControlPersist, ForwardType, KnownHosts, Session, SessionBuilder, Socket, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::net::UnixStream;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::process::shell_status;
-use super::{Process, Remote, Script};
+use super::{Process, Remote, Script, Stream};
 use crate::config::settings::SshSettings;
 use crate::error::Failure;
 use crate::model::HostName;
@@ -29,6 +32,9 @@ const ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const CHANNEL_LIMIT: Duration = Duration::from_secs(30);
 /// `sun_path` takes 108 bytes; ssh and the session's own directory add to what we choose.
 const LONGEST_CONTROL_DIRECTORY: usize = 50;
+
+/// Numbers the forwarding sockets of this process.
+static FORWARDS: AtomicU32 = AtomicU32::new(0);
 
 const SILENT: &str = "the host accepts connections but its sshd does not answer; see whether it hangs";
 
@@ -70,6 +76,8 @@ impl SshConnector {
             host: host.clone(),
             session: Mutex::new(Some(Arc::new(session))),
             channels: Arc::new(Semaphore::new(CHANNELS_PER_HOST)),
+            forwards_in: self.control_directory.path().to_owned(),
+            forwards: Mutex::default(),
         }))
     }
 
@@ -165,6 +173,37 @@ struct SshHost {
     host: HostName,
     session: Mutex<Option<Arc<Session>>>,
     channels: Arc<Semaphore>,
+    /// Where to find the sockets that ssh forwards to ports of the host, each made when first needed.
+    forwards_in: PathBuf,
+    forwards: Mutex<BTreeMap<NonZeroU16, PathBuf>>,
+}
+
+impl SshHost {
+    fn lost(&self, error: &dyn std::fmt::Display) -> Failure {
+        Failure::unreachable(format!("{}: the ssh connection was lost", self.host)).cause(error)
+    }
+
+    async fn session(&self) -> Result<Arc<Session>, Failure> {
+        self.session.lock().await.clone().ok_or_else(|| self.lost(&"it was closed"))
+    }
+
+    /// The local socket behind which `port` of the host lies.
+    async fn forward(&self, port: NonZeroU16) -> Result<PathBuf, Failure> {
+        let mut forwards = self.forwards.lock().await;
+        if let Some(socket) = forwards.get(&port) {
+            return Ok(socket.clone());
+        }
+        let socket = self.forwards_in.join(format!("{}-{port}", FORWARDS.fetch_add(1, Ordering::Relaxed)));
+        let local = Socket::UnixSocket { path: (&socket).into() };
+        let remote = Socket::TcpSocket { host: "127.0.0.1".into(), port: port.get() };
+        let session = self.session().await?;
+        session
+            .request_port_forward(ForwardType::Local, local, remote)
+            .await
+            .map_err(|error| self.lost(&error))?;
+        forwards.insert(port, socket.clone());
+        Ok(socket)
+    }
 }
 
 #[async_trait]
@@ -174,12 +213,9 @@ impl Remote for SshHost {
     }
 
     async fn spawn(&self, script: &Script) -> Result<Process, Failure> {
-        let lost = |error: &dyn std::fmt::Display| {
-            Failure::unreachable(format!("{}: the ssh connection was lost", self.host)).cause(error)
-        };
+        let lost = |error: &dyn std::fmt::Display| self.lost(error);
         let permit = Arc::clone(&self.channels).acquire_owned().await.map_err(|error| lost(&error))?;
-        let session = self.session.lock().await.clone();
-        let session = session.ok_or_else(|| lost(&"it was closed"))?;
+        let session = self.session().await?;
         let (program, words) = script.words();
         let mut command = session.arc_command(program);
         command.args(words);
@@ -217,6 +253,19 @@ impl Remote for SshHost {
             stderr: Box::pin(stderr),
             exit,
         })
+    }
+
+    async fn dial(&self, port: NonZeroU16) -> Result<Box<dyn Stream>, Failure> {
+        let dialled = async {
+            let socket = self.forward(port).await?;
+            UnixStream::connect(&socket).await.map_err(|error| self.lost(&error))
+        };
+        match tokio::time::timeout(CHANNEL_LIMIT, dialled).await {
+            Ok(stream) => Ok(Box::new(stream?)),
+            Err(_) => {
+                Err(self.lost(&format!("no channel of it opened within {} s", CHANNEL_LIMIT.as_secs())))
+            }
+        }
     }
 
     async fn close(&self) {

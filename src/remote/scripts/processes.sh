@@ -1,5 +1,10 @@
-# Prints one line for each process called memcached: pid, start time, executable, arguments; tabs between, and the
-# arguments separated by the unit separator.
+# $1 install path.
+# Prints `host`, its current release, the seconds that it is up, and how many clock ticks are a second; then a line for
+# each process called memcached: pid, start time, executable, arguments. Tabs are between, and the arguments are separated
+# by the unit separator.
+release=$(readlink "$1/current" 2>/dev/null)
+read -r up _ 2>/dev/null </proc/uptime
+printf 'host\t%s\t%s\t%s\n' "${release##*/}" "$up" "$(getconf CLK_TCK 2>/dev/null || echo 100)"
 for process in $(processes_here memcached); do
   arguments=$(tr '\000\n\t' '\037  ' 2>/dev/null <"$process/cmdline") || continue
   [ -n "$arguments" ] || continue

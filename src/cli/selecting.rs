@@ -1,0 +1,79 @@
+//! Which nodes the operator means.
+
+use std::collections::BTreeSet;
+
+use super::context::Context;
+use crate::error::Failures;
+use crate::inspect::{
+    ArcusTree, RegisteredNode, hostnames_of, inspect_processes, members_of, others_of, registered_cloud,
+};
+use crate::model::{HostName, NodeAddr, ServiceCode};
+use crate::plan::{NodeFacts, NodesSeen, Selection, Selector, drifts};
+
+/// The nodes of `code` that `selectors` mean; the hosts are looked at only where that takes it.
+///
+/// # Errors
+/// When a selector fits no node.
+pub(super) async fn select(
+    context: &Context,
+    code: &ServiceCode,
+    tree: &ArcusTree,
+    selectors: &[Selector],
+) -> Result<Selection, Failures> {
+    let Some(selector) = Selector::all_of(selectors) else { return Ok(Selection::All) };
+    let registered = registered_cloud(code, tree).unwrap_or_default();
+    let cloud = tree.codes.get(code.as_str());
+    let members = cloud.map(members_of).unwrap_or_default();
+    let hostnames = cloud.map(hostnames_of).unwrap_or_default();
+    let known: BTreeSet<NodeAddr> =
+        registered.iter().map(|node| node.addr).chain(members.keys().copied()).collect();
+    let outdated = if selector.asks_for_outdated() {
+        let seen = context.look(observe(context, code, tree, known.clone())).await?;
+        outdated(context, &registered, &seen)
+    } else {
+        BTreeSet::new()
+    };
+    let facts = known.iter().map(|addr| NodeFacts {
+        addr: *addr,
+        hostnames: hostnames.get(addr).cloned().unwrap_or_default(),
+        offline: !members.contains_key(addr),
+        outdated: outdated.contains(addr),
+    });
+    Ok(Selection::Only(selector.pick(code, &facts.collect::<Vec<_>>())?))
+}
+
+fn outdated(context: &Context, registered: &[RegisteredNode], seen: &NodesSeen) -> BTreeSet<NodeAddr> {
+    let settings = &context.settings.memcached;
+    let is_outdated = |node: &&RegisteredNode| {
+        let host = seen.processes.get(&HostName::from(node.addr.ip)).and_then(|host| host.as_ref().ok());
+        let Some((host, options)) = host.zip(node.options.as_ref().ok()) else { return false };
+        let mut running = host.processes.iter().filter(|process| process.port == Some(node.addr.port));
+        running.any(|process| {
+            process.ours && !drifts(process, options, host.current.as_ref(), settings).is_empty()
+        })
+    };
+    registered.iter().filter(is_outdated).map(|node| node.addr).collect()
+}
+
+/// Looks at the hosts of these nodes.
+pub(super) async fn observe(
+    context: &Context,
+    code: &ServiceCode,
+    tree: &ArcusTree,
+    nodes: BTreeSet<NodeAddr>,
+) -> NodesSeen {
+    let hosts: BTreeSet<HostName> = nodes.iter().map(|addr| HostName::from(addr.ip)).collect();
+    let hosts: Vec<HostName> = hosts.into_iter().collect();
+    let processes = inspect_processes(
+        &context.fleet,
+        &hosts,
+        &context.settings.install_path,
+        context.settings.timeouts.command,
+    );
+    NodesSeen {
+        members: tree.codes.get(code.as_str()).map(members_of).unwrap_or_default(),
+        others: others_of(code, tree),
+        processes: processes.await,
+        this_machine: context.fleet.here(&hosts).await,
+    }
+}

@@ -1,0 +1,307 @@
+//! A connection to one cache node.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use super::reply::{Item, Readiness, item_head, refusal, stat};
+use crate::error::Failure;
+use crate::model::{HostName, NodeAddr};
+use crate::remote::{Fleet, Stream};
+
+/// For a connection past the host's sshd; a firewall may swallow it.
+const DIRECT_LIMIT: Duration = Duration::from_secs(2);
+/// No line of an answer is longer: keys have 4000 bytes at most.
+const LONGEST_LINE: u64 = 1 << 16;
+
+/// A connection to one cache node, with every answer bounded in time. Several questions may follow one another.
+pub struct NodeLink {
+    addr: NodeAddr,
+    /// What it said to the first question: `version`.
+    version: String,
+    stream: BufReader<Box<dyn Stream>>,
+    limit: Duration,
+}
+
+impl std::fmt::Debug for NodeLink {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("NodeLink").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+impl NodeLink {
+    /// Connects to the node by way of its host, from whose loopback address a node takes ten connections more than it is
+    /// set to, so that a full one answers, too. Where the host forwards nothing or cannot be logged in to, directly.
+    ///
+    /// # Errors
+    /// When the node answers neither way; the failure tells of both.
+    pub async fn open(fleet: &Fleet, addr: NodeAddr, limit: Duration) -> Result<Self, Failure> {
+        let by_host = async {
+            let remote = fleet.host(&HostName::from(addr.ip)).await?;
+            Self::greet(addr, remote.dial(addr.port).await?, limit).await
+        };
+        let unreached = match by_host.await {
+            Ok(link) => return Ok(link),
+            Err(failure) => failure,
+        };
+        let direct = async {
+            let stream = TcpStream::connect((addr.ip, addr.port.get())).await?;
+            stream.set_nodelay(true)?;
+            Ok::<_, io::Error>(stream)
+        };
+        let no_answer = |cause: String| {
+            Failure::unreachable(format!("{addr}: the cache node does not answer"))
+                .cause(cause)
+                .cause(format!("by way of its host: {}", unreached.message))
+        };
+        match tokio::time::timeout(DIRECT_LIMIT, direct).await {
+            Ok(Ok(stream)) => Self::greet(addr, Box::new(stream), limit).await,
+            Ok(Err(error)) => Err(no_answer(error.to_string())),
+            Err(_) => Err(no_answer(format!("no connection within {} s", DIRECT_LIMIT.as_secs()))),
+        }
+    }
+
+    async fn greet(addr: NodeAddr, stream: Box<dyn Stream>, limit: Duration) -> Result<Self, Failure> {
+        let mut link = Self { addr, version: String::new(), stream: BufReader::new(stream), limit };
+        let line = link.ask("version").await?;
+        match line.strip_prefix("VERSION ") {
+            Some(version) => link.version = version.to_owned(),
+            None => {
+                return Err(Failure::unreachable(format!("{addr}: what answers there is no cache node"))
+                    .cause(format!("it said {line:?} instead of its version")));
+            }
+        }
+        Ok(link)
+    }
+
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Whether it says of itself that it is in its cloud. That can be wrong: only ZooKeeper knows.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn ready(&mut self) -> Result<Readiness, Failure> {
+        Ok(match self.line_for("ready").await?.as_str() {
+            "READY" => Readiness::Ready,
+            "NOT_READY" => Readiness::NotReady,
+            _ => Readiness::Unknown,
+        })
+    }
+
+    /// `stats`, or `stats WHAT`: its counters by name.
+    ///
+    /// # Errors
+    /// When it does not answer, or does not know them.
+    pub async fn stats(&mut self, what: &str) -> Result<BTreeMap<String, String>, Failure> {
+        let asked = if what.is_empty() { "stats".to_owned() } else { format!("stats {what}") };
+        let (addr, limit) = (self.addr, self.limit);
+        bounded(addr, &asked, limit, async {
+            self.send(&asked).await?;
+            let mut stats = BTreeMap::new();
+            loop {
+                let line = self.line().await?;
+                if line == "END" {
+                    return Ok(Ok(stats));
+                }
+                if let Some(failure) = refusal(addr, &asked, &line) {
+                    return Ok(Err(failure));
+                }
+                stats.extend(stat(&line));
+            }
+        })
+        .await?
+    }
+
+    /// Sends one command and gives the line that answers it.
+    ///
+    /// # Errors
+    /// When it does not answer or does not take the command.
+    pub async fn ask(&mut self, command: &str) -> Result<String, Failure> {
+        let line = self.line_for(command).await?;
+        match refusal(self.addr, command, &line) {
+            Some(failure) => Err(failure),
+            None => Ok(line),
+        }
+    }
+
+    /// The addresses of ZooKeeper that the node follows (`zkensemble get`).
+    ///
+    /// # Errors
+    /// When it does not answer or has none.
+    pub async fn zookeeper(&mut self) -> Result<String, Failure> {
+        // Two empty lines follow instead of an END; they are passed over before the next answer.
+        Ok(self.ask("zkensemble get").await?.trim().to_owned())
+    }
+
+    /// What it has under `key`; `None` when it has nothing.
+    ///
+    /// # Errors
+    /// When it does not answer or does not take the key.
+    pub async fn get(&mut self, key: &str) -> Result<Option<Item>, Failure> {
+        let (addr, limit) = (self.addr, self.limit);
+        bounded(addr, "get", limit, async {
+            self.send(&format!("get {key}")).await?;
+            let mut item = None;
+            loop {
+                let line = self.line().await?;
+                if line == "END" {
+                    return Ok(Ok(item));
+                }
+                let Some((flags, length)) = item_head(&line) else {
+                    let unknown = || Failure::failed(format!("{addr}: answers 'get' with {line:?}"));
+                    return Ok(Err(refusal(addr, "get", &line).unwrap_or_else(unknown)));
+                };
+                let mut value = vec![0; length];
+                self.stream.read_exact(&mut value).await?;
+                self.stream.read_exact(&mut [0; 2]).await?;
+                item = Some(Item { flags, value });
+            }
+        })
+        .await?
+    }
+
+    /// Stores `value` under `key` for `seconds`.
+    ///
+    /// # Errors
+    /// When it does not answer or does not store it.
+    pub async fn set(&mut self, key: &str, value: &[u8], seconds: u32) -> Result<(), Failure> {
+        let (addr, limit) = (self.addr, self.limit);
+        let line = bounded(addr, "set", limit, async {
+            let mut request = format!("set {key} 0 {seconds} {}\r\n", value.len()).into_bytes();
+            request.extend_from_slice(value);
+            request.extend_from_slice(b"\r\n");
+            self.stream.write_all(&request).await?;
+            self.line().await
+        })
+        .await?;
+        match line.as_str() {
+            "STORED" => Ok(()),
+            _ => Err(refusal(addr, "set", &line)
+                .unwrap_or_else(|| Failure::failed(format!("{addr}: answers 'set' with {line:?}")))),
+        }
+    }
+
+    /// Removes `key`; false when it was not there.
+    ///
+    /// # Errors
+    /// When it does not answer or does not take the key.
+    pub async fn delete(&mut self, key: &str) -> Result<bool, Failure> {
+        Ok(self.ask(&format!("delete {key}")).await? == "DELETED")
+    }
+
+    async fn line_for(&mut self, command: &str) -> Result<String, Failure> {
+        let word = command.split(' ').next().unwrap_or_default();
+        bounded(self.addr, word, self.limit, async {
+            self.send(command).await?;
+            self.line().await
+        })
+        .await
+    }
+
+    async fn send(&mut self, command: &str) -> io::Result<()> {
+        self.stream.write_all(format!("{command}\r\n").as_bytes()).await?;
+        self.stream.flush().await
+    }
+
+    /// The next line that is not empty, without its end.
+    async fn line(&mut self) -> io::Result<String> {
+        loop {
+            let mut line = Vec::new();
+            (&mut self.stream).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
+            if line.last() != Some(&b'\n') {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end_matches(['\r', '\n']);
+            if !text.is_empty() {
+                return Ok(text.to_owned());
+            }
+        }
+    }
+}
+
+async fn bounded<T>(
+    addr: NodeAddr,
+    asked: &str,
+    limit: Duration,
+    answer: impl Future<Output = io::Result<T>>,
+) -> Result<T, Failure> {
+    let failure = || Failure::unreachable(format!("{addr}: does not answer '{asked}'"));
+    match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(failure().cause("the connection was closed"))
+        }
+        Ok(Err(error)) => Err(failure().cause(error)),
+        Err(_) => Err(failure().cause(format!("nothing within {} s", limit.as_secs_f32()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// A node that answers each line that it is sent with the next of `answers`, and then goes.
+    async fn node(answers: &'static [&'static str]) -> Result<NodeLink, Failure> {
+        let (near, far) = duplex(1 << 16);
+        tokio::spawn(async move {
+            let mut far = BufReader::new(far);
+            for answer in answers {
+                let mut line = String::new();
+                if far.read_line(&mut line).await.is_err() || far.write_all(answer.as_bytes()).await.is_err()
+                {
+                    return;
+                }
+            }
+        });
+        let addr = "10.0.0.1:11211".parse().unwrap();
+        NodeLink::greet(addr, Box::new(near), Duration::from_secs(5)).await
+    }
+
+    #[tokio::test]
+    async fn questions_follow_one_another_on_one_connection() {
+        let mut node = node(&[
+            "VERSION 1.15.0\r\n",
+            "STAT a 1\r\nSTAT b x y\r\nEND\r\n",
+            // arcus-memcached's own ending of this answer.
+            "10.0.0.1:2181,10.0.0.2:2181 \r\n\n\r\n",
+            "READY\r\n",
+            "VALUE key 3 4\r\na\r\nb\r\nEND\r\n",
+            "END\r\n",
+        ])
+        .await
+        .unwrap();
+        assert_eq!(node.version(), "1.15.0");
+        assert_eq!(node.stats("").await.unwrap()["b"], "x y");
+        assert_eq!(node.zookeeper().await.unwrap(), "10.0.0.1:2181,10.0.0.2:2181");
+        assert_eq!(node.ready().await.unwrap(), Readiness::Ready);
+        let item = node.get("key").await.unwrap().unwrap();
+        assert_eq!((item.flags, item.value.as_slice()), (3, &b"a\r\nb"[..]));
+        assert_eq!(node.get("other").await.unwrap(), None);
+        let gone = node.delete("key").await.unwrap_err();
+        assert_eq!(gone.message, "10.0.0.1:11211: does not answer 'delete'");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_cache_node_is_told_from_one() {
+        let failure = node(&["220 mail.example ESMTP\r\n"]).await.unwrap_err();
+        assert!(failure.message.contains("no cache node"), "{failure}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_hangs_costs_its_limit() {
+        let mut hung = node(&["VERSION 1.15.0\r\n", ""]).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let failure = hung.stats("").await.unwrap_err();
+        assert!(failure.message.contains("does not answer 'stats'"));
+        assert!(begun.elapsed() <= Duration::from_secs(5));
+    }
+}
