@@ -12,6 +12,7 @@ use super::complete;
 pub use super::history::{History, HistoryShow, Resume};
 pub use super::lock::Lock;
 use super::offline::Offline;
+pub use super::resize::ResizeArgs;
 use crate::model::{EnsembleMember, ServiceCode};
 use crate::plan::Selector;
 
@@ -179,8 +180,12 @@ pub enum ZooKeeper {
     Start(Members),
     /// Stop members and wait until their ports are closed
     Stop(Members),
-    /// Stop and start members
-    Restart(Members),
+    /// Restart members one at a time, the leader last, each in sync before the next; the quorum is never lost
+    Restart(Restart),
+    /// Add members, one at a time; every member takes the new list over, and live cache nodes are told of it
+    Add(ResizeArgs),
+    /// Remove members, one at a time; they are stopped at the end, and their data is left
+    Remove(ResizeArgs),
     /// Show every member; exit code 0 only if all serve
     Stat(MemberSelection),
 }
@@ -198,6 +203,18 @@ pub struct Members {
     pub selection: MemberSelection,
     #[command(flatten)]
     pub change: Change,
+}
+
+#[derive(Args, Debug)]
+pub struct Restart {
+    #[command(flatten)]
+    pub members: Members,
+    /// One member at a time; this is the default
+    #[arg(long)]
+    pub rolling: bool,
+    /// All at once: the ensemble is interrupted until they are up again
+    #[arg(long, conflicts_with = "rolling")]
+    pub all: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -80,21 +80,30 @@ pub(super) struct Subject {
     cloud: Option<ServiceCode>,
     /// Locked together with those that have steps: what is done to one member is safe only while nobody is at the others.
     together: BTreeSet<HostName>,
+    /// The operator agreed to the whole of what this is a part of.
+    agreed: bool,
 }
 
 impl Subject {
     pub(super) fn ensemble(ensemble: &Ensemble) -> Self {
-        Self { about: About::Ensemble, cloud: None, together: ensemble.hosts().into_iter().collect() }
+        let together = ensemble.hosts().into_iter().collect();
+        Self { about: About::Ensemble, cloud: None, together, agreed: false }
+    }
+
+    /// The same, with nothing left to ask.
+    #[must_use]
+    pub(super) fn agreed(self) -> Self {
+        Self { agreed: true, ..self }
     }
 
     /// The hosts of a cloud.
     pub(super) fn hosts_of(code: &ServiceCode) -> Self {
-        Self { about: About::Cloud(code.clone()), cloud: None, together: BTreeSet::new() }
+        Self { about: About::Cloud(code.clone()), cloud: None, together: BTreeSet::new(), agreed: false }
     }
 
     /// What is registered of a cloud, and its nodes.
     pub(super) fn cloud(code: &ServiceCode) -> Self {
-        Self { about: About::Cloud(code.clone()), cloud: Some(code.clone()), together: BTreeSet::new() }
+        Self { about: About::Cloud(code.clone()), cloud: Some(code.clone()), together: BTreeSet::new(), agreed: false }
     }
 
     fn wanted(&self, plan: &Plan) -> Wanted {
@@ -141,7 +150,7 @@ impl Context {
                 break work;
             }
             if agreed.as_ref() != Some(&asked) {
-                self.agree(&work.plan).await?;
+                self.agree(&work.plan, subject.agreed).await?;
                 agreed = Some(asked);
             }
             let taken = self.take_locks(&subject.wanted(&work.plan), look_began, cloud_look).await?;
@@ -199,8 +208,8 @@ impl Context {
     }
 
     /// Shows the plan and sees that the operator wants it.
-    async fn agree(&self, plan: &Plan) -> Result<(), Failures> {
-        let asked = plan.risk != Risk::Harmless && !self.yes;
+    async fn agree(&self, plan: &Plan, agreed: bool) -> Result<(), Failures> {
+        let asked = plan.risk != Risk::Harmless && !self.yes && !agreed;
         self.printer.plan(plan, asked);
         if !asked {
             return Ok(());

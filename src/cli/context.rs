@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::args::Global;
 use super::changing::Trail;
 use super::invocation::{Invocation, input};
-use crate::config::{DEFAULT_ENSEMBLE, Settings, SettingsLookup, resolve_ensemble};
+use crate::config::{DEFAULT_ENSEMBLE, EnsembleSource, Settings, SettingsLookup, resolve_ensemble};
 use crate::error::{Failure, Failures};
 use crate::exec::{Operator, Stop};
 use crate::lock::Locks;
@@ -29,6 +29,8 @@ pub(super) struct Context {
     pub(super) ensemble: Ensemble,
     /// Nobody named an ensemble; it is the one on this machine by default.
     pub(super) ensemble_is_default: bool,
+    /// Where it was named.
+    pub(super) ensemble_source: EnsembleSource,
     /// What to do about hosts that known_hosts does not have.
     pub(super) host_keys: HostKeys,
     pub(super) fleet: Arc<Fleet>,
@@ -65,8 +67,8 @@ impl Context {
         }
         let named = std::env::var("ARCUSCTL_ZOOKEEPER").ok().filter(|list| !list.is_empty());
         let ensemble = resolve_ensemble(global.zookeeper.as_deref(), named.as_deref(), &settings)?;
-        let ensemble_is_default =
-            global.zookeeper.is_none() && named.is_none() && settings.zookeeper.servers.is_none();
+        let ensemble_source = EnsembleSource::of(global.zookeeper.as_deref(), named.as_deref(), &settings);
+        let ensemble_is_default = ensemble_source == EnsembleSource::Default;
         let host_keys = if global.accept_new_host_keys { HostKeys::AcceptNew } else { HostKeys::MustBeKnown };
         let connector = SshConnector::new(settings.ssh.clone(), host_keys, settings.timeouts.connect)?;
         let fleet = Arc::new(Fleet::new(connector, CONNECTION_STARTS.min(settings.concurrency)));
@@ -79,6 +81,7 @@ impl Context {
             settings,
             ensemble,
             ensemble_is_default,
+            ensemble_source,
             host_keys,
             fleet,
             operator,

@@ -21,6 +21,7 @@ pub mod offline;
 mod ping;
 mod quicksetup;
 mod releases;
+mod resize;
 mod selecting;
 mod trust;
 mod usage;
@@ -162,6 +163,8 @@ fn name(command: &Command) -> &'static str {
         Command::Zookeeper(args::ZooKeeper::Start(_)) => "zookeeper start",
         Command::Zookeeper(args::ZooKeeper::Stop(_)) => "zookeeper stop",
         Command::Zookeeper(args::ZooKeeper::Restart(_)) => "zookeeper restart",
+        Command::Zookeeper(args::ZooKeeper::Add(_)) => "zookeeper add",
+        Command::Zookeeper(args::ZooKeeper::Remove(_)) => "zookeeper remove",
         Command::Zookeeper(args::ZooKeeper::Stat(_)) => "zookeeper stat",
         Command::Memcached(Memcached::Register { .. }) => "memcached register",
         Command::Memcached(Memcached::Unregister { .. }) => "memcached unregister",

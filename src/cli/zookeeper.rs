@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::args::{Change, MemberSelection, Members, ZooKeeper};
 use super::changing::Subject;
 use super::context::Context;
+use super::resize;
 use crate::error::{Failure, Failures};
 use crate::inspect::inspect_members;
 use crate::model::{EnsembleMember, znode};
@@ -14,14 +15,19 @@ use crate::report::Document;
 use crate::zk::{MemberState, probe_members};
 
 /// For one answer to `srvr`.
-const PROBE_LIMIT: Duration = Duration::from_secs(3);
+pub(super) const PROBE_LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(context: &Context, command: ZooKeeper) -> Result<Document, Failures> {
     match command {
         ZooKeeper::Init(change) => init(context, change).await,
         ZooKeeper::Start(members) => change_members(context, &members, plan::start_members).await,
         ZooKeeper::Stop(members) => change_members(context, &members, plan::stop_members).await,
-        ZooKeeper::Restart(members) => change_members(context, &members, plan::restart).await,
+        ZooKeeper::Restart(restart) => {
+            let planner = if restart.all { plan::restart_at_once } else { plan::restart_rolling };
+            change_members(context, &restart.members, planner).await
+        }
+        ZooKeeper::Add(args) => resize::add(context, &args).await,
+        ZooKeeper::Remove(args) => resize::remove(context, &args).await,
         ZooKeeper::Stat(selection) => stat(context, &selection).await,
     }
 }
@@ -76,7 +82,7 @@ fn select(context: &Context, selection: &MemberSelection) -> Result<BTreeSet<Ens
 }
 
 /// Asks every member at its client port and on its host, all at once.
-async fn observe(context: &Context, wish: &EnsembleWish) -> plan::Members {
+pub(super) async fn observe(context: &Context, wish: &EnsembleWish) -> plan::Members {
     let places: Vec<_> = wish.ensemble.members().iter().map(|member| wish.place(member)).collect();
     let (states, seen) = tokio::join!(
         probe_members(&wish.ensemble, PROBE_LIMIT),

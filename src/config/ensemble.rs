@@ -2,6 +2,8 @@
 //!
 //! Boundary: picks and checks a list; contacts nobody.
 
+use std::path::PathBuf;
+
 use crate::error::{Failure, Failures};
 use crate::model::Ensemble;
 
@@ -9,6 +11,30 @@ use super::Settings;
 
 /// The ensemble when nobody names one, as in `arcus.sh`.
 pub const DEFAULT_ENSEMBLE: &str = "127.0.0.1:2181";
+
+/// Where the list of the ensemble stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnsembleSource {
+    Flag,
+    Environment,
+    /// In this file.
+    Settings(PathBuf),
+    /// Nowhere.
+    Default,
+}
+
+impl EnsembleSource {
+    /// As [`resolve_ensemble`] picks.
+    pub fn of(flag: Option<&str>, env: Option<&str>, settings: &Settings) -> Self {
+        let env = env.filter(|list| !list.trim().is_empty());
+        match (flag, env, &settings.zookeeper.servers) {
+            (Some(_), ..) => Self::Flag,
+            (None, Some(_), _) => Self::Environment,
+            (None, None, Some(_)) => Self::Settings(settings.source.clone().unwrap_or_default()),
+            (None, None, None) => Self::Default,
+        }
+    }
+}
 
 /// The ensemble of `-z`, else of the environment, else of the settings, else this machine's.
 ///

@@ -12,7 +12,7 @@ pub mod settings;
 mod starter;
 
 pub use cloud::{CLOUD_SCHEMA, load_cloud, parse_cloud, parse_registered};
-pub use ensemble::{DEFAULT_ENSEMBLE, resolve_ensemble};
+pub use ensemble::{DEFAULT_ENSEMBLE, EnsembleSource, resolve_ensemble};
 pub use fault::Fault;
 pub use settings::{Settings, SettingsLookup, parse_settings};
 pub use starter::{Starter, StarterHost};

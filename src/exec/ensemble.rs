@@ -14,11 +14,11 @@ use crate::remote::{Script, last_lines, scripts};
 use crate::zk::{MemberState, probe_member};
 
 /// A server has no way to tell that it serves but to be asked.
-const ASK_EVERY: Duration = Duration::from_millis(200);
+pub(super) const ASK_EVERY: Duration = Duration::from_millis(200);
 /// How often a member whose port stays closed is looked at on its host.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// For one answer to `srvr`.
-const PROBE_LIMIT: Duration = Duration::from_secs(2);
+pub(super) const PROBE_LIMIT: Duration = Duration::from_secs(2);
 
 impl Operator {
     pub(super) async fn configure_member(
@@ -194,7 +194,7 @@ impl Operator {
         }
     }
 
-    fn wish(&self) -> EnsembleWish {
+    pub(super) fn wish(&self) -> EnsembleWish {
         EnsembleWish::new(&self.ensemble, &self.settings)
     }
 

@@ -116,6 +116,12 @@ impl Operator {
             }
             (Action::StartMember { layout }, _) => self.start_member(layout).await,
             (Action::StopMember { layout }, _) => self.stop_member(layout).await,
+            (Action::CycleMember { layout, config, keep, .. }, _) => {
+                self.cycle_member(layout, config.as_deref(), keep, events).await
+            }
+            (Action::RetireMember { layout }, _) => self.retire_member(layout).await,
+            (Action::Reconfigure { servers }, _) => self.reconfigure(servers).await,
+            (Action::ProveSync { members }, _) => self.prove_sync(members).await,
             (Action::CreateStructure, _) => self.create_structure().await,
             (Action::CommitZnodes { changes, .. }, _) => {
                 self.zookeeper().await?.commit(changes).await?;
@@ -132,6 +138,7 @@ impl Perform for Operator {
         let start = Instant::now();
         match (&step.action, &step.target) {
             (Action::AwaitQuorum { members, quorum }, _) => self.await_quorum(members, *quorum, events).await,
+            (Action::TellNodes { nodes, zookeeper }, _) => self.tell_nodes(nodes, zookeeper).await,
             (Action::StartNodes { code, zookeeper, nodes }, Target::Host(host)) => {
                 self.start_nodes(host, code, zookeeper, nodes, events).await
             }

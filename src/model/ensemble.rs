@@ -84,6 +84,12 @@ impl Ensemble {
         if faults.is_empty() { Ok(Self(members)) } else { Err(faults) }
     }
 
+    /// An ensemble of these members; `None` when there are none or one stands there twice.
+    pub fn of(members: Vec<EnsembleMember>) -> Option<Self> {
+        let once: BTreeSet<&EnsembleMember> = members.iter().collect();
+        (!members.is_empty() && once.len() == members.len()).then_some(Self(members))
+    }
+
     pub fn members(&self) -> &[EnsembleMember] {
         &self.0
     }
@@ -155,6 +161,13 @@ impl TryFrom<String> for EnsembleMember {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
+    }
+}
+
+/// The list that has this member alone.
+impl From<EnsembleMember> for Ensemble {
+    fn from(member: EnsembleMember) -> Self {
+        Self(vec![member])
     }
 }
 

@@ -40,6 +40,17 @@ pub enum Action {
     StartMember { layout: MemberLayout },
     /// Stop a member's process and wait until its port is closed.
     StopMember { layout: MemberLayout },
+    /// Stop a member if it runs, give it this `zoo.cfg` if there is one, start it, and wait until it is in sync. It is not
+    /// touched unless, without it, a majority of each of `keep` serves.
+    CycleMember { layout: MemberLayout, runs: bool, config: Option<String>, keep: Vec<Voters> },
+    /// Stop a member that votes no more, and set its `zoo.cfg` aside so that nobody starts it by mistake; its data stays.
+    RetireMember { layout: MemberLayout },
+    /// Have ZooKeeper change the list of its servers; each as `server.N=…`.
+    Reconfigure { servers: Vec<String> },
+    /// Write through one member and read it through each.
+    ProveSync { members: Vec<EnsembleMember> },
+    /// Tell live cache nodes which members there are.
+    TellNodes { nodes: Vec<NodeAddr>, zookeeper: String },
     /// Wait until every named member serves.
     AwaitQuorum { members: Vec<EnsembleMember>, quorum: usize },
     /// Create those of Arcus's base directories that are missing, in one transaction.
@@ -82,6 +93,17 @@ pub struct MemberLayout {
     pub conf_dir: String,
     pub data_dir: String,
     pub log_dir: String,
+}
+
+/// Members whose majority must serve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Voters(pub Vec<EnsembleMember>);
+
+impl Voters {
+    pub fn quorum(&self) -> usize {
+        self.0.len() / 2 + 1
+    }
 }
 
 /// How to bring one cache node into its cloud.
@@ -164,6 +186,24 @@ impl fmt::Display for Action {
             }
             Self::StartMember { .. } => out.write_str("start ZooKeeper"),
             Self::StopMember { .. } => out.write_str("stop ZooKeeper"),
+            Self::CycleMember { runs, config, layout, .. } => {
+                if config.is_some() {
+                    write!(out, "write {}/zoo.cfg, ", layout.conf_dir)?;
+                }
+                write!(out, "{} ZooKeeper, wait until it is in sync", if *runs { "restart" } else { "start" })
+            }
+            Self::RetireMember { layout } => {
+                write!(out, "stop ZooKeeper, set {}/zoo.cfg aside", layout.conf_dir)
+            }
+            Self::Reconfigure { servers } => {
+                write!(out, "have ZooKeeper change its servers to {}", servers.join(" "))
+            }
+            Self::ProveSync { members } => {
+                write!(out, "write through one of {} members and read it through each", members.len())
+            }
+            Self::TellNodes { nodes, zookeeper } => {
+                write!(out, "tell {} live cache node(s) that the ensemble is {zookeeper}", nodes.len())
+            }
             Self::AwaitQuorum { members, quorum } => {
                 write!(out, "wait until {} member(s) serve (quorum {quorum})", members.len())
             }

@@ -99,11 +99,11 @@ pub fn stop_members(
     Ok(plan)
 }
 
-/// Plans `zookeeper restart`: stop, then start, the `selected` members.
+/// Plans `zookeeper restart --all`: stops the `selected` members all at once, then starts them.
 ///
 /// # Errors
 /// When ids or ports clash.
-pub fn restart(
+pub fn restart_at_once(
     wish: &EnsembleWish,
     members: &Members,
     selected: &BTreeSet<EnsembleMember>,
@@ -189,7 +189,7 @@ fn usable_members(plan: &mut Plan, members: &Members) -> BTreeSet<EnsembleMember
     usable
 }
 
-fn unfit(member: &EnsembleMember, state: &MemberState, seen: &MemberSeen) -> Option<Failure> {
+pub(super) fn unfit(member: &EnsembleMember, state: &MemberState, seen: &MemberSeen) -> Option<Failure> {
     let occupied = match state {
         MemberState::Serving(_) | MemberState::NotServing | MemberState::Silent => seen.pid.is_none(),
         MemberState::Strange { .. } => true,

@@ -227,7 +227,7 @@ fn only_the_selected_member_is_restarted() {
     let wish = wish("a:2181,b:2181,c:2181");
     let running = after(&init(&wish, &bare(&wish), None).unwrap(), &bare(&wish));
     let selected = BTreeSet::from(["b:2181".parse().unwrap()]);
-    let plan = restart(&wish, &running, &selected).unwrap();
+    let plan = restart_at_once(&wish, &running, &selected).unwrap();
     assert_eq!(plan.risk, Risk::Interrupts { what: "1 running ZooKeeper member(s) will stop".into() });
     assert_eq!(
         described(&plan),

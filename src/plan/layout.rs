@@ -165,11 +165,11 @@ fn id_by_neighbours(wish: &EnsembleWish, member: &EnsembleMember, members: &Memb
     let alone = wish.ensemble.members().iter().filter(|other| other.host == member.host).count() == 1;
     let peer_port = derived_port(wish, member, wish.settings.peer_port)?.get();
     members.iter().filter_map(|(_, _, seen)| seen.as_ref().ok()?.config.as_deref()).find_map(|config| {
-        let named = zoo_cfg::servers(config);
-        let found = named
-            .iter()
-            .find(|(_, host, port)| host == member.host.as_str() && (alone || *port == peer_port));
-        found.map(|(id, _, _)| *id)
+        let named = zoo_cfg::server_list(config);
+        let found = named.iter().find(|(_, server)| {
+            server.host == member.host.as_str() && (alone || server.peer_port == peer_port)
+        });
+        found.map(|(id, _)| *id)
     })
 }
 

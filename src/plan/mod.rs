@@ -13,8 +13,11 @@ mod nodes;
 mod prepare;
 mod register;
 mod releases;
+mod resize;
+mod rolling;
 mod select;
 mod structure;
+mod tell;
 mod trust;
 mod zoo_cfg;
 
@@ -25,19 +28,23 @@ use serde::Serialize;
 use crate::error::Failure;
 use crate::model::{EnsembleMember, HostName, NodeAddr};
 
-pub use action::{Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeStop, ProcessId};
+pub use action::{Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeStop, ProcessId, Voters};
 pub use deploy::{DeployWish, SPARE_BYTES, deploy};
 pub use drift::{Drift, drifts};
-pub use ensemble::{init, restart, start_members, stop_members};
+pub use ensemble::{init, restart_at_once, start_members, stop_members};
 pub use host_change::HostChange;
 pub use layout::{EnsembleWish, MemberDirs, Members, layouts};
 pub use nodes::{NodesSeen, Selection, start_nodes, stop_nodes};
 pub use prepare::{JavaConsent, Need, PrepareWish, java_release, prepare};
 pub use register::{foreign_owners, leaving_online, names_of, register, unregister};
 pub use releases::rollback;
+pub use resize::{Resize, ResizeSeen, resize};
+pub use rolling::restart_rolling;
 pub use select::{NodeFacts, Selector};
 pub use structure::create_structure;
+pub use tell::{by_hand, tell_nodes};
 pub use trust::{KeySeen, TrustSeen, trust};
+pub use zoo_cfg::{Server, ServerList, server_list};
 
 /// What a step is about, and what a failure is filed under.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

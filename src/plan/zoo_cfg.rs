@@ -1,6 +1,6 @@
 //! The text of a member's `zoo.cfg`, and what an existing one says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::MemberLayout;
@@ -70,17 +70,55 @@ pub(super) fn is_reconfigured(text: &str) -> bool {
     parse(text).contains_key(RECONFIGURED)
 }
 
-/// The `server.N` lines: `(N, host, peer port)`.
-pub(super) fn servers(text: &str) -> Vec<(u32, String, u16)> {
-    parse(text)
-        .iter()
-        .filter_map(|(key, value)| {
-            let id = key.strip_prefix("server.")?.parse().ok()?;
-            let mut parts = value.split(':');
-            let host = parts.next()?.to_owned();
-            let peer_port = parts.next()?.parse().ok()?;
-            Some((id, host, peer_port))
+/// One `server.N` line without its client port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Server {
+    pub host: String,
+    pub peer_port: u16,
+    pub election_port: u16,
+    /// It has no vote.
+    pub observer: bool,
+}
+
+/// The servers of an ensemble by their ids.
+pub type ServerList = BTreeMap<u32, Server>;
+
+/// The `server.N` lines of a `zoo.cfg`, or of what a running server says of its configuration (`/zookeeper/config`):
+/// `server.N=host:2888:3888[:participant|:observer][;[address:]2181]` (ZooKeeper's `zoo_sample.cfg.dynamic`).
+pub fn server_list(text: &str) -> ServerList {
+    let server = |value: &str| {
+        let address = value.split(';').next()?;
+        let mut parts = address.split(':');
+        Some(Server {
+            host: parts.next()?.to_owned(),
+            peer_port: parts.next()?.parse().ok()?,
+            election_port: parts.next()?.parse().ok()?,
+            observer: parts.next() == Some("observer"),
         })
+    };
+    let lines = parse(text).into_iter();
+    lines.filter_map(|(key, value)| Some((key.strip_prefix("server.")?.parse().ok()?, server(&value)?))).collect()
+}
+
+/// The list as a member of `all` would have it in its `zoo.cfg`.
+pub(super) fn list_of<'a>(all: impl IntoIterator<Item = &'a MemberLayout>) -> ServerList {
+    let server = |layout: &MemberLayout| Server {
+        host: layout.member.host.to_string(),
+        peer_port: layout.peer_port.get(),
+        election_port: layout.election_port.get(),
+        observer: false,
+    };
+    all.into_iter().map(|layout| (layout.id, server(layout))).collect()
+}
+
+/// What else than the servers changes when `new` takes the place of `old`: `key: old -> new`.
+pub(super) fn other_changes(old: &str, new: &str) -> Vec<String> {
+    let (old, new) = (parse(old), parse(new));
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).filter(|key| !key.starts_with("server.")).collect();
+    let said = |value: Option<&String>| value.map_or("nothing", String::as_str).to_owned();
+    keys.into_iter()
+        .filter(|key| old.get(*key) != new.get(*key))
+        .map(|key| format!("{key}: {} -> {}", said(old.get(key)), said(new.get(key))))
         .collect()
 }
 
@@ -92,7 +130,11 @@ mod tests {
     fn reads_what_other_tools_wrote() {
         let text = "# arcus\n tickTime = 2000\nserver.3=zk3:2888:3888\nserver.1 = 10.0.0.1:2888:3888:participant;2181\n";
         assert_eq!(parse(text)["tickTime"], "2000");
-        assert_eq!(servers(text), [(1, "10.0.0.1".into(), 2888), (3, "zk3".into(), 2888)]);
+        let servers: Vec<(u32, String, u16)> = server_list(text)
+            .into_iter()
+            .map(|(id, server)| (id, server.host, server.peer_port))
+            .collect();
+        assert_eq!(servers, [(1, "10.0.0.1".into(), 2888), (3, "zk3".into(), 2888)]);
         assert!(!is_reconfigured(text));
         assert!(is_reconfigured("dynamicConfigFile=/x/zoo.cfg.dynamic.100000000\n"));
     }

@@ -43,6 +43,8 @@ pub const START_MEMBER: &str =
 /// Stops a member and waits for its end.
 pub const STOP_MEMBER: &str =
     concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/stop_member.sh"));
+/// Sets the `zoo.cfg` of a member aside.
+pub const RETIRE_MEMBER: &str = include_str!("scripts/retire_member.sh");
 /// Prints the end of a member's log.
 pub const MEMBER_LOG: &str = include_str!("scripts/member_log.sh");
 /// Lists the memcached processes.

@@ -9,12 +9,13 @@ use serde::Serialize;
 use super::exit_code::exit_code;
 use super::{PingAnswer, RunDetail, RunSummary};
 use crate::check::{CheckItem, Verdict};
+use crate::config::EnsembleSource;
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
 use crate::journal::CloudRun;
 use crate::lock::LockStatus;
-use crate::model::{EnsembleMember, HostName, NodeAddr, ReleaseId};
+use crate::model::{Ensemble, EnsembleMember, HostName, NodeAddr, ReleaseId};
 use crate::plan::Plan;
 use crate::zk::{MemberState, Mode};
 
@@ -65,6 +66,37 @@ pub enum Data {
     CloudRuns(Vec<CloudRun>),
     Checks(Vec<CheckItem>),
     Locks(Vec<LockStatus>),
+    Ensemble(EnsembleList),
+}
+
+/// The ensemble as it is now, and where the operator has another list written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnsembleList {
+    pub ensemble: Ensemble,
+    /// Where to write it, in words; none where it stands already.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub change: Vec<String>,
+}
+
+impl EnsembleList {
+    pub fn new(ensemble: &Ensemble, listed: &Ensemble, source: &EnsembleSource) -> Self {
+        let quoted: Vec<String> = ensemble.members().iter().map(|member| format!("\"{member}\"")).collect();
+        let place = match source {
+            EnsembleSource::Flag => format!("from now on give: -z {ensemble}"),
+            EnsembleSource::Environment => format!("set ARCUSCTL_ZOOKEEPER={ensemble}"),
+            EnsembleSource::Settings(path) => {
+                format!("in {}: [zookeeper] servers = [{}]", path.display(), quoted.join(", "))
+            }
+            EnsembleSource::Default => format!("name the ensemble: -z {ensemble}"),
+        };
+        let mut change = Vec::new();
+        if ensemble != listed {
+            change.push(place);
+            change.push("wherever else the list stands: clients, other operators, scripts that start cache nodes".to_owned());
+        }
+        Self { ensemble: ensemble.clone(), change }
+    }
 }
 
 /// What a command wrote on this machine.
@@ -250,6 +282,11 @@ impl Document {
     /// The last runs that changed a cloud.
     pub fn of_cloud_runs(runs: Vec<CloudRun>) -> Self {
         Self { data: Some(Data::CloudRuns(runs)), ..Self::new("history") }.settle(true)
+    }
+
+    /// What the ensemble is once members came or went.
+    pub fn of_list(command: &'static str, list: EnsembleList) -> Self {
+        Self { data: Some(Data::Ensemble(list)), ..Self::new(command) }.settle(true)
     }
 
     /// Who has which lock, and of which places that could not be told.

@@ -18,7 +18,7 @@ mod terminal;
 mod message_tests;
 
 pub use document::{
-    Data, Document, HostReleases, KeyOwner, KeyReport, MemberReport, NextStep, NodeShare, VERSION,
+    Data, Document, EnsembleList, HostReleases, KeyOwner, KeyReport, MemberReport, NextStep, NodeShare, VERSION,
     WrittenFiles,
 };
 pub use exit_code::{exit_code_of, exit_codes};

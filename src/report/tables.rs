@@ -7,7 +7,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use owo_colors::OwoColorize as _;
 
-use super::document::{Data, HostReleases, KeyReport, MemberReport, NextStep, WrittenFiles};
+use super::document::{Data, EnsembleList, HostReleases, KeyReport, MemberReport, NextStep, WrittenFiles};
 use super::{PingAnswer, history};
 use crate::inspect::{CloudReport, CloudStatus, NodeLabel};
 use crate::lock::{LockState, LockStatus};
@@ -27,6 +27,7 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Runs(runs) => history::render_runs(runs),
         Data::Run(run) => history::render_run(run),
         Data::Locks(locks) => render_locks(locks),
+        Data::Ensemble(list) => render_list(list),
         Data::CloudRuns(runs) => history::render_cloud_runs(runs),
         Data::Checks(items) => super::checks::render(items),
     }
@@ -67,6 +68,15 @@ fn render_members(members: &[MemberReport]) -> String {
         };
     }
     finish(&table)
+}
+
+fn render_list(list: &EnsembleList) -> String {
+    let mut text = format!("the ensemble is now {}\n", list.ensemble.bold());
+    for change in &list.change {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "  {change}");
+    }
+    text
 }
 
 fn render_locks(locks: &[LockStatus]) -> String {

@@ -136,7 +136,7 @@ pub async fn probe_member(member: &EnsembleMember, limit: Duration) -> MemberSta
     // A ZooKeeper server closes the connection after its answer. What does not is something else, or hangs.
     let mut answer = Vec::new();
     let text = |answer: &[u8]| String::from_utf8_lossy(answer).into_owned();
-    match tokio::time::timeout_at(deadline, ask(stream, &mut answer)).await {
+    match tokio::time::timeout_at(deadline, ask(stream, "srvr", &mut answer)).await {
         Ok(Ok(())) => read_answer(&text(&answer)),
         Ok(Err(error)) => MemberState::Unreachable { reason: error.to_string() },
         Err(_) if answer.is_empty() => MemberState::Silent,
@@ -153,10 +153,23 @@ pub async fn probe_members(ensemble: &Ensemble, limit: Duration) -> Vec<(Ensembl
     join_all(probes).await
 }
 
+/// What a member answers to another word, such as `mntr`; `None` when it does not answer, or not to this word: servers
+/// from 3.5 on answer those alone that `4lw.commands.whitelist` names.
+pub async fn ask_word(member: &EnsembleMember, word: &'static str, limit: Duration) -> Option<String> {
+    let asking = async {
+        let stream = TcpStream::connect((member.host.as_str(), member.client_port.get())).await?;
+        let mut answer = Vec::new();
+        ask(stream, word, &mut answer).await?;
+        std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    let answer = tokio::time::timeout(limit, asking).await.ok()?.ok()?;
+    (!answer.contains("is not executed because it is not in the whitelist")).then_some(answer)
+}
+
 /// Reads into `answer` as it comes, so that what came before a time-out is not lost.
-async fn ask(mut stream: TcpStream, answer: &mut Vec<u8>) -> std::io::Result<()> {
+async fn ask(mut stream: TcpStream, word: &str, answer: &mut Vec<u8>) -> std::io::Result<()> {
     // No line end: a server closes the connection with it unread, and that reset can overtake the answer.
-    stream.write_all(b"srvr").await?;
+    stream.write_all(word.as_bytes()).await?;
     let mut stream = stream.take(LONGEST_ANSWER);
     while stream.read_buf(answer).await? > 0 {}
     Ok(())

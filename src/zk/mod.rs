@@ -6,7 +6,9 @@ mod client;
 mod four_letter;
 mod membership;
 mod own;
+mod servers;
 
 pub use client::ZooKeeper;
-pub use four_letter::{MemberState, Mode, ServerStats, probe_member, probe_members};
+pub use four_letter::{MemberState, Mode, ServerStats, ask_word, probe_member, probe_members};
+pub use servers::running_config;
 pub use membership::Membership;

@@ -16,6 +16,11 @@ impl ZooKeeper {
         self.client.session_timeout()
     }
 
+    /// A name for what this session alone holds.
+    pub fn session(&self) -> String {
+        self.client.session_id().to_string()
+    }
+
     /// Sees that `path` and all above it exist.
     ///
     /// # Errors
