@@ -10,7 +10,7 @@ mod member_words;
 mod nodes;
 mod operator;
 mod prepare;
-mod rolling;
+mod ensemble_rolling;
 mod trust;
 
 use std::collections::BTreeSet;

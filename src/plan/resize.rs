@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ensemble::unfit;
-use super::rolling::{one_at_a_time, turn};
+use super::ensemble_rolling::{one_at_a_time, turn};
 use super::zoo_cfg::{self, Server, ServerList};
 use super::{Action, EnsembleWish, Gate, MemberLayout, Members, Plan, Risk, Step, Target, Voters, layouts};
 use crate::error::{Failure, Failures};

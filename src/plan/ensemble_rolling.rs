@@ -117,5 +117,5 @@ fn refuse_loss<'a>(
 }
 
 #[cfg(test)]
-#[path = "rolling_tests.rs"]
+#[path = "ensemble_rolling_tests.rs"]
 mod tests;
