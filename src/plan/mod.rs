@@ -13,6 +13,7 @@ mod nodes;
 mod prepare;
 mod register;
 mod releases;
+mod restore;
 mod select;
 mod structure;
 mod trust;
@@ -23,7 +24,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::error::Failure;
-use crate::model::{EnsembleMember, HostName, NodeAddr};
+use crate::model::{EnsembleMember, HostName, NodeAddr, ServiceCode};
 
 pub use action::{Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeStop, ProcessId};
 pub use deploy::{DeployWish, SPARE_BYTES, deploy};
@@ -35,6 +36,7 @@ pub use nodes::{NodesSeen, Selection, start_nodes, stop_nodes};
 pub use prepare::{JavaConsent, Need, PrepareWish, java_release, prepare};
 pub use register::{foreign_owners, leaving_online, names_of, register, unregister};
 pub use releases::rollback;
+pub use restore::{RestoreWish, restore};
 pub use select::{NodeFacts, Selector};
 pub use structure::create_structure;
 pub use trust::{KeySeen, TrustSeen, trust};
@@ -46,6 +48,8 @@ pub enum Target {
     Host(HostName),
     Member(EnsembleMember),
     Node(NodeAddr),
+    /// What is registered of one cloud.
+    Cloud(ServiceCode),
     /// The znodes, as a whole.
     Tree,
     /// The ensemble, as a whole.
@@ -173,7 +177,7 @@ impl Target {
             Self::Host(host) => Some(host.clone()),
             Self::Member(member) => Some(member.host.clone()),
             Self::Node(node) => Some(HostName::from(node.ip)),
-            Self::Tree | Self::Ensemble => None,
+            Self::Cloud(_) | Self::Tree | Self::Ensemble => None,
         }
     }
 }
@@ -184,6 +188,7 @@ impl fmt::Display for Target {
             Self::Host(host) => write!(out, "{host}"),
             Self::Member(member) => write!(out, "{member}"),
             Self::Node(node) => write!(out, "{node}"),
+            Self::Cloud(code) => write!(out, "service code {code}"),
             Self::Tree => out.write_str("znodes"),
             Self::Ensemble => out.write_str("ensemble"),
         }

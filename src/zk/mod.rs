@@ -7,6 +7,6 @@ mod four_letter;
 mod membership;
 mod own;
 
-pub use client::ZooKeeper;
+pub use client::{ZnodeAnswer, ZnodeSeen, ZooKeeper};
 pub use four_letter::{MemberState, Mode, ServerStats, probe_member, probe_members};
 pub use membership::Membership;
