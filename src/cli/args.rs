@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 use jiff::SignedDuration;
 
+pub use super::backup::{Backup, Restore};
 pub use super::check::Check;
 use super::complete;
 pub use super::history::{History, HistoryShow, Resume};
@@ -129,6 +130,10 @@ pub enum Command {
     Memcached(Memcached),
     /// Tell which cache node has a key
     Locate(Locate),
+    /// Write what is registered of all clouds to one file
+    Backup(Backup),
+    /// Put back what a backup has and ZooKeeper lacks; live members are never touched
+    Restore(Restore),
     /// Time an answer from every member, host and cache node of a cloud
     Ping {
         /// The service code

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
+use futures::future::try_join_all;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 
@@ -75,9 +76,9 @@ impl Record for Recorder {
 /// What a command changes.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
-    about: About,
-    /// The cloud whose znodes and nodes are changed; a deploy changes hosts alone.
-    cloud: Option<ServiceCode>,
+    abouts: Vec<About>,
+    /// The clouds whose znodes and nodes are changed; a deploy changes hosts alone.
+    clouds: BTreeSet<ServiceCode>,
     /// Locked together with those that have steps: what is done to one member is safe only while nobody is at the others.
     together: BTreeSet<HostName>,
     /// The operator agreed to the whole of what this is a part of.
@@ -87,7 +88,7 @@ pub(super) struct Subject {
 impl Subject {
     pub(super) fn ensemble(ensemble: &Ensemble) -> Self {
         let together = ensemble.hosts().into_iter().collect();
-        Self { about: About::Ensemble, cloud: None, together, agreed: false }
+        Self { abouts: vec![About::Ensemble], clouds: BTreeSet::new(), together, agreed: false }
     }
 
     /// The same, with nothing left to ask.
@@ -98,12 +99,20 @@ impl Subject {
 
     /// The hosts of a cloud.
     pub(super) fn hosts_of(code: &ServiceCode) -> Self {
-        Self { about: About::Cloud(code.clone()), cloud: None, together: BTreeSet::new(), agreed: false }
+        let abouts = vec![About::Cloud(code.clone())];
+        Self { abouts, clouds: BTreeSet::new(), together: BTreeSet::new(), agreed: false }
     }
 
     /// What is registered of a cloud, and its nodes.
     pub(super) fn cloud(code: &ServiceCode) -> Self {
-        Self { about: About::Cloud(code.clone()), cloud: Some(code.clone()), together: BTreeSet::new(), agreed: false }
+        Self::clouds([code.clone()])
+    }
+
+    /// The same of several clouds.
+    pub(super) fn clouds(codes: impl IntoIterator<Item = ServiceCode>) -> Self {
+        let clouds: BTreeSet<ServiceCode> = codes.into_iter().collect();
+        let abouts = clouds.iter().cloned().map(About::Cloud).collect();
+        Self { abouts, clouds, together: BTreeSet::new(), agreed: false }
     }
 
     fn wanted(&self, plan: &Plan) -> Wanted {
@@ -111,7 +120,7 @@ impl Subject {
         if !hosts.is_empty() {
             hosts.extend(self.together.iter().cloned());
         }
-        Wanted { hosts, cloud: self.cloud.clone() }
+        Wanted { hosts, clouds: self.clouds.clone() }
     }
 }
 
@@ -129,7 +138,7 @@ impl Context {
         let mut journal = None;
         let work = loop {
             let look_began = Instant::now();
-            let cloud_look = self.look_at_lock(subject, change).await?;
+            let cloud_looks = self.look_at_locks(subject, change).await?;
             let work = prepare().await?;
             if change.dry_run {
                 return Ok(Document::of_plan(work.plan));
@@ -145,7 +154,7 @@ impl Context {
                 self.printer.holdings(&work.plan);
                 // That a run which was cut short has nothing left to do is worth knowing.
                 if self.invocation.resumes.is_some() {
-                    journal = self.journal(&subject.about).await;
+                    journal = self.journal(&subject.abouts).await;
                 }
                 break work;
             }
@@ -153,9 +162,9 @@ impl Context {
                 self.agree(&work.plan, subject.agreed).await?;
                 agreed = Some(asked);
             }
-            let taken = self.take_locks(&subject.wanted(&work.plan), look_began, cloud_look).await?;
+            let taken = self.take_locks(&subject.wanted(&work.plan), look_began, cloud_looks).await?;
             if !taken.stale {
-                journal = self.journal(&subject.about).await;
+                journal = self.journal(&subject.abouts).await;
                 break work;
             }
             tracing::debug!("another run may have been at work here since this one looked; looking again");
@@ -169,29 +178,39 @@ impl Context {
         Ok(document)
     }
 
-    /// How the lock of the cloud is before its znodes are looked at.
-    async fn look_at_lock(&self, subject: &Subject, change: Change) -> Result<Option<CloudLook>, Failures> {
-        let Some(code) = subject.cloud.as_ref().filter(|_| !change.dry_run) else { return Ok(None) };
-        let looking = async { look_at_cloud(&*self.operator.zookeeper().await?, code).await };
-        Ok(Some(self.look(looking).await??))
+    /// How the locks of the clouds are before their znodes are looked at.
+    async fn look_at_locks(
+        &self,
+        subject: &Subject,
+        change: Change,
+    ) -> Result<BTreeMap<ServiceCode, CloudLook>, Failures> {
+        if change.dry_run || subject.clouds.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let looking = async {
+            let zookeeper = self.operator.zookeeper().await?;
+            let looks = subject.clouds.iter().map(|code| {
+                let zookeeper = &zookeeper;
+                async move { Ok::<_, Failure>((code.clone(), look_at_cloud(zookeeper, code).await?)) }
+            });
+            try_join_all(looks).await
+        };
+        Ok(self.look(looking).await??.into_iter().collect())
     }
 
     async fn take_locks(
         &self,
         wanted: &Wanted,
         look_began: Instant,
-        cloud_look: Option<CloudLook>,
+        cloud_looks: BTreeMap<ServiceCode, CloudLook>,
     ) -> Result<Taken, Failures> {
-        let zookeeper = match wanted.cloud {
-            Some(_) => Some(self.operator.zookeeper().await?),
-            None => None,
-        };
+        let zookeeper = if wanted.clouds.is_empty() { None } else { Some(self.operator.zookeeper().await?) };
         let taking = Taking {
             fleet: &self.fleet,
             zookeeper,
             limit: self.settings.timeouts.command,
             look_began,
-            cloud_look,
+            cloud_looks,
             wait: self.lock_wait,
         };
         let taken = tokio::select! {
@@ -234,7 +253,7 @@ impl Context {
             self.printer.holdings(&plan);
         } else {
             self.printer.plan(&plan, true);
-            journal = self.journal(about).await;
+            journal = self.journal(std::slice::from_ref(about)).await;
         }
         let recorder = Recorder { journal, locks: Arc::clone(&self.locks) };
         self.carry_out_by(performer, plan, recorder, 1, self.printer.with_plain_lines(true)).await
@@ -268,7 +287,7 @@ impl Context {
     }
 
     /// The journal of this run, begun when it first has something to do.
-    async fn journal(&self, about: &About) -> Option<Arc<Journal>> {
+    async fn journal(&self, abouts: &[About]) -> Option<Arc<Journal>> {
         let mut trail = self.trail.lock().await;
         trail.began.get_or_insert_with(Timestamp::now);
         let journal = match trail.journal.take() {
@@ -281,10 +300,12 @@ impl Context {
                 }
             },
         };
-        if !trail.abouts.contains(about) {
-            trail.abouts.push(about.clone());
-            if let Some(journal) = &journal {
-                journal.about(about);
+        for about in abouts {
+            if !trail.abouts.contains(about) {
+                trail.abouts.push(about.clone());
+                if let Some(journal) = &journal {
+                    journal.about(about);
+                }
             }
         }
         trail.journal = Some(journal.clone());

@@ -3,6 +3,7 @@
 //! Boundary: wires the rooms together and decides nothing that a plan could decide.
 
 pub mod args;
+mod backup;
 mod changing;
 mod check;
 pub mod complete;
@@ -139,6 +140,8 @@ async fn dispatch(command: Command, global: &Global, context: &Context) -> Resul
         Command::Hosts(command) => hosts::run(context, &command).await,
         Command::Zookeeper(command) => zookeeper::run(context, command).await,
         Command::Memcached(command) => memcached::run(context, command).await,
+        Command::Backup(args) => backup::backup(context, &args).await,
+        Command::Restore(args) => backup::restore(context, &args).await,
         Command::Locate(args) => locate::locate(context, &args).await,
         Command::Ping { code } => ping::ping(context, &code).await,
         Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
@@ -171,6 +174,8 @@ fn name(command: &Command) -> &'static str {
         Command::Memcached(Memcached::Start(_)) => "memcached start",
         Command::Memcached(Memcached::Stop { .. }) => "memcached stop",
         Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
+        Command::Backup(_) => "backup",
+        Command::Restore(_) => "restore",
         Command::Locate(_) => "locate",
         Command::Ping { .. } => "ping",
         Command::Quicksetup(_) => "quicksetup",

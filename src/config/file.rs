@@ -17,13 +17,18 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 /// # Errors
 /// When the file is missing, cannot be read, is no ordinary text, or is larger than any configuration.
 pub(super) fn read_text(path: &Path, what: &str, hint: &str) -> Result<String, Failure> {
+    read_text_up_to(path, what, hint, LARGEST)
+}
+
+/// The same of a kind of file that may have so many bytes.
+pub(super) fn read_text_up_to(path: &Path, what: &str, hint: &str, largest: u64) -> Result<String, Failure> {
     let name = path.display();
     // Opening a directory succeeds; reading it then fails with a message nobody connects with the cause.
     if path.is_dir() {
         return Err(Failure::config(format!("{name} is a directory, not a {what}")).hint(hint));
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(|error| {
+    File::open(path).and_then(|file| file.take(largest + 1).read_to_end(&mut bytes)).map_err(|error| {
         let failure = Failure::config(format!("the {what} {name} cannot be read")).cause(&error);
         match error.kind() {
             ErrorKind::NotFound => failure.hint(hint),
@@ -31,10 +36,10 @@ pub(super) fn read_text(path: &Path, what: &str, hint: &str) -> Result<String, F
             _ => failure,
         }
     })?;
-    if bytes.len() as u64 > LARGEST {
+    if bytes.len() as u64 > largest {
         return Err(Failure::config(format!(
             "{name} is larger than {} MiB, too large for a {what}",
-            LARGEST >> 20
+            largest >> 20
         )));
     }
     String::from_utf8(bytes).map_err(|error| not_utf8(&name.to_string(), error.as_bytes()))

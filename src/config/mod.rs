@@ -3,6 +3,7 @@
 //! Boundary: reads files and text, reports every fault at once with its place; knows no host and no ZooKeeper, and
 //! reads no environment: what comes from there is handed in.
 
+mod backup;
 pub mod cloud;
 mod ensemble;
 mod fault;
@@ -11,6 +12,7 @@ mod json;
 pub mod settings;
 mod starter;
 
+pub use backup::{load_backup, parse_backup};
 pub use cloud::{CLOUD_SCHEMA, load_cloud, parse_cloud, parse_registered};
 pub use ensemble::{DEFAULT_ENSEMBLE, EnsembleSource, resolve_ensemble};
 pub use fault::Fault;

@@ -8,6 +8,7 @@ mod hosts;
 mod preflight;
 mod prepared;
 mod tree;
+mod znodes;
 
 pub use clouds::{
     CloudReport, CloudStatus, NodeLabel, RegisteredNode, hostnames_of, members_of, others_of,
@@ -25,6 +26,7 @@ pub use prepared::{
     Entry, InstallPlace, LimitsSeen, PackageManager, PreparedSeen, Rights, RunPlace, inspect_prepared,
 };
 pub use tree::{ArcusTree, Mapping, RegisteredCode};
+pub use znodes::ZnodesSeen;
 
 use crate::error::Failure;
 

@@ -74,7 +74,7 @@ pub enum Place {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     pub hosts: BTreeSet<HostName>,
-    pub cloud: Option<ServiceCode>,
+    pub clouds: BTreeSet<ServiceCode>,
 }
 
 /// The locks of one run.
@@ -137,7 +137,7 @@ impl Locks {
         let hosts = guard(&self.hosts);
         let clouds = guard(&self.cloud);
         wanted.hosts.iter().all(|host| hosts.contains_key(host))
-            && wanted.cloud.iter().all(|code| clouds.contains_key(code))
+            && wanted.clouds.iter().all(|code| clouds.contains_key(code))
     }
 }
 

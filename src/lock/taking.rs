@@ -1,6 +1,6 @@
 //! Taking all locks of a plan at once; waiting, where one is taken, without keeping the others from anybody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,8 +51,8 @@ pub struct Taking<'a> {
     pub limit: Duration,
     /// When the look began that the plan comes from.
     pub look_began: Instant,
-    /// How the lock of the cloud was then.
-    pub cloud_look: Option<CloudLook>,
+    /// How the locks of the clouds were then.
+    pub cloud_looks: BTreeMap<ServiceCode, CloudLook>,
     /// How long to wait for what is taken.
     pub wait: Duration,
 }
@@ -98,8 +98,8 @@ impl Locks {
     /// What is wanted, and what is held already: freed on the way, it has to be taken again.
     fn with_held(&self, wanted: &Wanted) -> Wanted {
         let hosts = guard(&self.hosts).keys().cloned().chain(wanted.hosts.iter().cloned()).collect();
-        let cloud = wanted.cloud.clone().or_else(|| guard(&self.cloud).keys().next().cloned());
-        Wanted { hosts, cloud }
+        let clouds = guard(&self.cloud).keys().cloned().chain(wanted.clouds.iter().cloned()).collect();
+        Wanted { hosts, clouds }
     }
 
     /// Tries everything that is not held, all at once; gives what others have.
@@ -115,29 +115,31 @@ impl Locks {
             let answer = self.ask(&host, Duration::ZERO, taking).await;
             (host, answer)
         }));
-        let code = wanted.cloud.as_ref().filter(|code| !guard(&self.cloud).contains_key(*code));
-        let cloud = async {
-            match (code, &taking.zookeeper) {
-                (Some(code), Some(zookeeper)) => {
-                    Some((code, cloud::take(zookeeper, code, &self.holder, taking.cloud_look).await))
-                }
-                _ => None,
-            }
-        };
-        let (hosts, cloud) = tokio::join!(hosts, cloud);
+        let missing: Vec<&ServiceCode> =
+            wanted.clouds.iter().filter(|code| !guard(&self.cloud).contains_key(*code)).collect();
+        let clouds = join_all(taking.zookeeper.iter().flat_map(|zookeeper| {
+            missing.iter().map(move |code| async move {
+                let look = taking.cloud_looks.get(*code).copied();
+                (*code, cloud::take(zookeeper, code, &self.holder, look).await)
+            })
+        }));
+        let (hosts, clouds) = tokio::join!(hosts, clouds);
         let mut busy = Vec::new();
-        match cloud {
-            Some((code, Ok(CloudAnswer::Locked { lock, same }))) => {
-                taken.stale |= !same;
-                guard(&self.cloud).insert(code.clone(), lock);
+        let mut lost = None;
+        for (code, answer) in clouds {
+            match answer {
+                Ok(CloudAnswer::Locked { lock, same }) => {
+                    taken.stale |= !same;
+                    guard(&self.cloud).insert(code.clone(), lock);
+                }
+                Ok(CloudAnswer::Busy(holder)) => busy.push((Place::Cloud(code.clone()), holder)),
+                Err(failure) => lost = Some(failure),
             }
-            Some((code, Ok(CloudAnswer::Busy(holder)))) => busy.push((Place::Cloud(code.clone()), holder)),
-            Some((_, Err(failure))) => {
-                self.settle_hosts(hosts, taking, taken);
-                self.release().await;
-                return Err(failure.into());
-            }
-            None => {}
+        }
+        if let Some(failure) = lost {
+            self.settle_hosts(hosts, taking, taken);
+            self.release().await;
+            return Err(failure.into());
         }
         busy.extend(self.settle_hosts(hosts, taking, taken));
         Ok(busy)

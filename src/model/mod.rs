@@ -2,6 +2,7 @@
 //!
 //! Boundary: values only. A value that exists is valid; nothing here reads a clock, a file, a host or ZooKeeper.
 
+mod backup;
 mod bytes;
 mod cloud;
 mod ensemble;
@@ -12,6 +13,10 @@ mod release;
 mod service_code;
 pub mod znode;
 
+pub use backup::{
+    BACKUP_FORMAT, BACKUP_ROOTS, BACKUP_VERSION, Backup, BackupReport, SavedZnode, is_log_entry, is_presence,
+    owners_of,
+};
 pub use bytes::human_bytes;
 pub use cloud::{Cloud, NodeOptions, NodeSpec};
 pub use ensemble::{Ensemble, EnsembleFault, EnsembleMember};
@@ -20,4 +25,4 @@ pub use node_addr::{NodeAddr, NodeAddrFault};
 pub use package::{Archive, GlibcVersion, GlibcVersionFault, PackageFacts, PackageNeeds, Parcel};
 pub use release::{Compression, ReleaseId};
 pub use service_code::{ServiceCode, ServiceCodeFault};
-pub use znode::ZnodeChange;
+pub use znode::{ZnodeChange, is_znode_path};

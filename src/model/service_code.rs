@@ -68,7 +68,7 @@ impl ServiceCode {
 }
 
 /// ZooKeeper's rule for path characters (ZooKeeper programmer's guide, "The ZooKeeper Data Model").
-fn allowed_in_znode(character: char) -> bool {
+pub(super) fn allowed_in_znode(character: char) -> bool {
     !matches!(character,
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}')
 }

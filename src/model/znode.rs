@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::service_code::allowed_in_znode;
 use super::{NodeAddr, ServiceCode};
 
 /// Root of the community edition.
@@ -19,6 +20,13 @@ pub const REPLICATION_CACHE_LIST: &str = "/arcus_repl/cache_list";
 
 /// The persistent directories every Arcus installation starts from, parents first.
 pub const STRUCTURE: [&str; 4] = [ROOT, CACHE_LIST, CLIENT_LIST, CACHE_SERVER_MAPPING];
+
+/// True for an absolute path that ZooKeeper takes.
+pub fn is_znode_path(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix('/') else { return false };
+    path.len() < 4096
+        && rest.split('/').all(|name| !matches!(name, "" | "." | "..") && name.chars().all(allowed_in_znode))
+}
 
 pub fn cache_list(code: &ServiceCode) -> String {
     format!("{CACHE_LIST}/{code}")
@@ -44,10 +52,21 @@ pub enum ZnodeChange {
     },
     /// Replaces the data of a znode that still has this version.
     SetData { path: String, data: String, version: i32 },
+    /// Creates a znode, or replaces the data of one that still has `version`, with data that is no text.
+    PutBytes {
+        path: String,
+        #[serde(serialize_with = "as_base64")]
+        data: Vec<u8>,
+        version: Option<i32>,
+    },
     /// Removes a znode that has no children and, where one is given, still has this version.
     Delete { path: String, version: Option<i32> },
     /// Changes nothing, but fails the transaction when the znode has another version.
     Check { path: String, version: i32 },
+}
+
+fn as_base64<S: serde::Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&data_encoding::BASE64.encode(data))
 }
 
 impl fmt::Display for ZnodeChange {
@@ -55,6 +74,10 @@ impl fmt::Display for ZnodeChange {
         match self {
             Self::Create { path, .. } => write!(out, "create {path}"),
             Self::SetData { path, version, .. } => write!(out, "update {path} (version {version})"),
+            Self::PutBytes { path, version: None, .. } => write!(out, "create {path}"),
+            Self::PutBytes { path, version: Some(version), .. } => {
+                write!(out, "update {path} (version {version})")
+            }
             Self::Delete { path, .. } => write!(out, "delete {path}"),
             Self::Check { path, version } => write!(out, "check {path} (version {version})"),
         }

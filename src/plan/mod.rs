@@ -15,6 +15,7 @@ mod register;
 mod releases;
 mod resize;
 mod ensemble_rolling;
+mod restore;
 mod select;
 mod structure;
 mod tell;
@@ -26,7 +27,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::error::Failure;
-use crate::model::{EnsembleMember, HostName, NodeAddr};
+use crate::model::{EnsembleMember, HostName, NodeAddr, ServiceCode};
 
 pub use action::{Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeStop, ProcessId, Voters};
 pub use deploy::{DeployWish, SPARE_BYTES, deploy};
@@ -40,6 +41,7 @@ pub use register::{foreign_owners, leaving_online, names_of, register, unregiste
 pub use releases::rollback;
 pub use resize::{Resize, ResizeSeen, resize};
 pub use ensemble_rolling::restart_rolling;
+pub use restore::{RestoreWish, restore};
 pub use select::{NodeFacts, Selector};
 pub use structure::create_structure;
 pub use tell::{by_hand, tell_nodes};
@@ -53,6 +55,8 @@ pub enum Target {
     Host(HostName),
     Member(EnsembleMember),
     Node(NodeAddr),
+    /// What is registered of one cloud.
+    Cloud(ServiceCode),
     /// The znodes, as a whole.
     Tree,
     /// The ensemble, as a whole.
@@ -180,7 +184,7 @@ impl Target {
             Self::Host(host) => Some(host.clone()),
             Self::Member(member) => Some(member.host.clone()),
             Self::Node(node) => Some(HostName::from(node.ip)),
-            Self::Tree | Self::Ensemble => None,
+            Self::Cloud(_) | Self::Tree | Self::Ensemble => None,
         }
     }
 }
@@ -191,6 +195,7 @@ impl fmt::Display for Target {
             Self::Host(host) => write!(out, "{host}"),
             Self::Member(member) => write!(out, "{member}"),
             Self::Node(node) => write!(out, "{node}"),
+            Self::Cloud(code) => write!(out, "service code {code}"),
             Self::Tree => out.write_str("znodes"),
             Self::Ensemble => out.write_str("ensemble"),
         }

@@ -114,7 +114,7 @@ fn takes_away(change: &ZnodeChange) -> bool {
         ZnodeChange::SetData { path, .. } | ZnodeChange::Delete { path, .. } => {
             path.starts_with(znode::CACHE_SERVER_MAPPING)
         }
-        ZnodeChange::Create { .. } | ZnodeChange::Check { .. } => false,
+        ZnodeChange::Create { .. } | ZnodeChange::PutBytes { .. } | ZnodeChange::Check { .. } => false,
     }
 }
 

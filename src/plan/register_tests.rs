@@ -46,7 +46,9 @@ fn after(plan: &Plan, before: &ArcusTree) -> ArcusTree {
 fn apply(change: &ZnodeChange, tree: &mut ArcusTree) {
     let (path, data) = match change {
         ZnodeChange::Create { path, data } | ZnodeChange::SetData { path, data, .. } => (path, data.as_str()),
-        ZnodeChange::Delete { path, .. } | ZnodeChange::Check { path, .. } => (path, ""),
+        ZnodeChange::PutBytes { path, .. }
+        | ZnodeChange::Delete { path, .. }
+        | ZnodeChange::Check { path, .. } => (path, ""),
     };
     let parts: Vec<&str> = path.trim_start_matches("/arcus/").split('/').collect();
     let data = data.as_bytes().to_vec();

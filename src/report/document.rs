@@ -15,7 +15,7 @@ use crate::exec::{Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
 use crate::journal::CloudRun;
 use crate::lock::LockStatus;
-use crate::model::{Ensemble, EnsembleMember, HostName, NodeAddr, ReleaseId};
+use crate::model::{BackupReport, Ensemble, EnsembleMember, HostName, NodeAddr, ReleaseId};
 use crate::plan::Plan;
 use crate::zk::{MemberState, Mode};
 
@@ -60,6 +60,7 @@ pub enum Data {
     Keys(KeyReport),
     /// What is printed as it is.
     Text(String),
+    Backup(BackupReport),
     Files(WrittenFiles),
     Runs(Vec<RunSummary>),
     Run(Box<RunDetail>),
@@ -306,6 +307,26 @@ impl Document {
     /// A text that was asked for.
     pub fn of_text(command: &'static str, text: String) -> Self {
         Self { data: Some(Data::Text(text)), ..Self::new(command) }.settle(true)
+    }
+
+    /// A backup that was written. What is missing in it is a failure: somebody may rely on it.
+    pub fn of_backup(report: BackupReport) -> Self {
+        let failures: Vec<Failure> = report
+            .left_out
+            .iter()
+            .map(|(path, why)| {
+                Failure::refused(format!("{path} is not in the backup, nor is anything below it"))
+                    .cause(why)
+                    .hint("Arcus's znodes are open to everyone and hold nobody but members; see who made this one")
+            })
+            .collect();
+        Self { failures, data: Some(Data::Backup(report)), ..Self::new("backup") }.settle(true)
+    }
+
+    /// The same, with a text to print as it is in place of what it tells.
+    #[must_use]
+    pub fn with_text(self, text: String) -> Self {
+        Self { data: Some(Data::Text(text)), ..self }
     }
 
     /// Files that were written, and what to do with them.

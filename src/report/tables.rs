@@ -11,7 +11,7 @@ use super::document::{Data, EnsembleList, HostReleases, KeyReport, MemberReport,
 use super::{PingAnswer, history};
 use crate::inspect::{CloudReport, CloudStatus, NodeLabel};
 use crate::lock::{LockState, LockStatus};
-use crate::model::human_bytes;
+use crate::model::{BackupReport, human_bytes};
 use crate::plan::Target;
 
 /// The table of `data`; `nodes_too` lists the nodes of each cloud below it.
@@ -23,6 +23,7 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Hosts(hosts) => render_releases(hosts),
         Data::Keys(report) => render_keys(report),
         Data::Text(text) => text.clone(),
+        Data::Backup(report) => render_backup(report),
         Data::Files(files) => render_files(files),
         Data::Runs(runs) => history::render_runs(runs),
         Data::Run(run) => history::render_run(run),
@@ -196,6 +197,19 @@ fn render_releases(hosts: &[HostReleases]) -> String {
         );
     }
     text
+}
+
+/// Nothing where the backup itself went to standard output.
+fn render_backup(report: &BackupReport) -> String {
+    let Some(file) = &report.file else { return String::new() };
+    let clouds: Vec<&str> = report.clouds.iter().map(String::as_str).collect();
+    let clouds = if clouds.is_empty() { "none".to_owned() } else { clouds.join(", ") };
+    format!(
+        "wrote {}\n  {} znodes ({})\n  service codes: {clouds}\n",
+        file.display(),
+        report.znodes,
+        human_bytes(report.bytes as u64)
+    )
 }
 
 fn render_files(files: &WrittenFiles) -> String {

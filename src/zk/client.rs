@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use futures::future::{join_all, try_join_all};
 use tokio::time::error::Elapsed;
 use zookeeper_client::{
-    Acls, Client, CreateMode, CreateOptions, Error, MultiWriteError, OneshotWatcher, SessionState,
+    Acl, Acls, AuthId, Client, CreateMode, CreateOptions, Error, MultiWriteError, OneshotWatcher, Permission,
+    SessionState,
 };
 
 use crate::error::Failure;
@@ -18,6 +19,26 @@ const PERSISTENT: CreateOptions<'static> = CreateMode::Persistent.with_acls(Acls
 
 /// A znode's data and the version that a later write checks.
 type Versioned = (Vec<u8>, i32);
+
+/// What ZooKeeper says of one znode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ZnodeAnswer {
+    Seen(ZnodeSeen),
+    /// Its access list does not let arcusctl read it.
+    Denied,
+}
+
+/// One znode.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ZnodeSeen {
+    pub data: Vec<u8>,
+    pub version: i32,
+    /// It goes with somebody's session.
+    pub is_ephemeral: bool,
+    /// Who may do what, as `scheme:id:permissions`; empty where everyone may do everything.
+    pub acl: Vec<String>,
+    pub children: Vec<String>,
+}
 
 /// A session with the ensemble.
 #[derive(Debug)]
@@ -130,6 +151,37 @@ impl ZooKeeper {
         Ok(paths.iter().cloned().zip(answers).filter_map(present).collect())
     }
 
+    /// Everything about every path, asked for all at once. Paths that do not exist are left out.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer.
+    pub async fn znodes_of_all(&self, paths: &[String]) -> Result<BTreeMap<String, ZnodeAnswer>, Failure> {
+        let answers = try_join_all(paths.iter().map(|path| self.znode(path))).await?;
+        Ok(paths.iter().cloned().zip(answers).filter_map(|(path, answer)| Some((path, answer?))).collect())
+    }
+
+    async fn znode(&self, path: &str) -> Result<Option<ZnodeAnswer>, Failure> {
+        let [read, read_acl, list] =
+            ["read", "read the access list of", "list"].map(|verb| format!("{verb} {path}"));
+        let (data, acl, children) = tokio::join!(
+            self.bounded(&read, permitted(absent(self.client.get_data(path)))),
+            self.bounded(&read_acl, permitted(absent(self.client.get_acl(path)))),
+            self.bounded(&list, permitted(absent(self.client.list_children(path)))),
+        );
+        match (data?, acl?, children?) {
+            (None, ..) | (_, _, None) => Ok(Some(ZnodeAnswer::Denied)),
+            (Some(Some((data, stat))), acl, Some(Some(children))) => Ok(Some(ZnodeAnswer::Seen(ZnodeSeen {
+                data,
+                version: stat.version,
+                is_ephemeral: stat.ephemeral_owner != 0,
+                acl: acl.flatten().map_or_else(|| vec!["unreadable".to_owned()], |(acl, _)| acl_words(&acl)),
+                children,
+            }))),
+            // It vanished in between.
+            _ => Ok(None),
+        }
+    }
+
     /// Which of the paths exist, asked for all at once.
     ///
     /// # Errors
@@ -177,6 +229,10 @@ impl ZooKeeper {
                 ZnodeChange::SetData { path, data, version } => {
                     writer.add_set_data(path, data.as_bytes(), Some(*version))
                 }
+                ZnodeChange::PutBytes { path, data, version: None } => {
+                    writer.add_create(path, data, &PERSISTENT)
+                }
+                ZnodeChange::PutBytes { path, data, version } => writer.add_set_data(path, data, *version),
                 ZnodeChange::Delete { path, version } => writer.add_delete(path, *version),
                 ZnodeChange::Check { path, version } => writer.add_check_version(path, *version),
             };
@@ -228,6 +284,42 @@ fn told<E: std::fmt::Display>(request: &str, start: Instant, answer: Result<Opti
         Ok(Some(error)) => tracing::trace!(request, seconds, %error, "ZooKeeper refused"),
         Err(_) => tracing::trace!(request, seconds, "ZooKeeper did not answer"),
     }
+}
+
+/// `None` where the access list does not let us in.
+async fn permitted<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, Error> {
+    match answer.await {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::NoAuth) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The access list in words. What a `digest` says besides the user is made from the password.
+fn acl_words(acl: &[Acl]) -> Vec<String> {
+    let open = [Acl::new(Permission::ALL, AuthId::anyone())];
+    if acl == open {
+        return Vec::new();
+    }
+    acl.iter()
+        .map(|entry| {
+            let id = match entry.scheme() {
+                "digest" => entry.id().split(':').next().unwrap_or_default(),
+                _ => entry.id(),
+            };
+            let permission = entry.permission();
+            let letters = [
+                (Permission::CREATE, 'c'),
+                (Permission::DELETE, 'd'),
+                (Permission::READ, 'r'),
+                (Permission::WRITE, 'w'),
+                (Permission::ADMIN, 'a'),
+            ];
+            let letters: String =
+                letters.iter().filter(|(one, _)| permission.has(*one)).map(|(_, letter)| *letter).collect();
+            format!("{}:{id}:{letters}", entry.scheme())
+        })
+        .collect()
 }
 
 async fn absent<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, Error> {

@@ -8,7 +8,7 @@ mod membership;
 mod own;
 mod servers;
 
-pub use client::ZooKeeper;
+pub use client::{ZnodeAnswer, ZnodeSeen, ZooKeeper};
 pub use four_letter::{MemberState, Mode, ServerStats, ask_word, probe_member, probe_members};
 pub use servers::running_config;
 pub use membership::Membership;
