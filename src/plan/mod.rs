@@ -13,6 +13,8 @@ mod nodes;
 mod prepare;
 mod register;
 mod releases;
+mod restart;
+mod rolling;
 mod select;
 mod structure;
 mod trust;
@@ -23,9 +25,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::error::Failure;
-use crate::model::{EnsembleMember, HostName, NodeAddr};
+use crate::model::{EnsembleMember, HostName, NodeAddr, ServiceCode};
 
-pub use action::{Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeStop, ProcessId};
+pub use action::{Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeRestart, NodeStop, ProcessId};
 pub use deploy::{DeployWish, SPARE_BYTES, deploy};
 pub use drift::{Drift, drifts};
 pub use ensemble::{init, restart, start_members, stop_members};
@@ -35,6 +37,8 @@ pub use nodes::{NodesSeen, Selection, start_nodes, stop_nodes};
 pub use prepare::{JavaConsent, Need, PrepareWish, java_release, prepare};
 pub use register::{foreign_owners, leaving_online, names_of, register, unregister};
 pub use releases::rollback;
+pub use restart::{Manner, RestartWish, restart_nodes};
+pub use rolling::{Pace, Round, Rounds, settling_time};
 pub use select::{NodeFacts, Selector};
 pub use structure::create_structure;
 pub use trust::{KeySeen, TrustSeen, trust};
@@ -46,6 +50,8 @@ pub enum Target {
     Host(HostName),
     Member(EnsembleMember),
     Node(NodeAddr),
+    /// The nodes of a cloud, as a whole.
+    Cloud(ServiceCode),
     /// The znodes, as a whole.
     Tree,
     /// The ensemble, as a whole.
@@ -65,6 +71,9 @@ pub struct Stage {
     pub title: &'static str,
     /// What must have gone well before any of the steps begins.
     pub gate: Gate,
+    /// Of what goes on round by round, which round it belongs to; the first is 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round: Option<usize>,
     pub steps: Vec<Step>,
 }
 
@@ -155,8 +164,13 @@ impl Plan {
 
     fn gated_stage(&mut self, title: &'static str, gate: Gate, steps: Vec<Step>) {
         if !steps.is_empty() {
-            self.stages.push(Stage { title, gate, steps });
+            self.stages.push(Stage { title, gate, round: None, steps });
         }
+    }
+
+    /// How many rounds it goes through; 0 when it goes on in none.
+    pub fn rounds(&self) -> usize {
+        self.stages.iter().filter_map(|stage| stage.round).max().unwrap_or(0)
     }
 }
 
@@ -173,7 +187,7 @@ impl Target {
             Self::Host(host) => Some(host.clone()),
             Self::Member(member) => Some(member.host.clone()),
             Self::Node(node) => Some(HostName::from(node.ip)),
-            Self::Tree | Self::Ensemble => None,
+            Self::Cloud(_) | Self::Tree | Self::Ensemble => None,
         }
     }
 }
@@ -184,6 +198,7 @@ impl fmt::Display for Target {
             Self::Host(host) => write!(out, "{host}"),
             Self::Member(member) => write!(out, "{member}"),
             Self::Node(node) => write!(out, "{node}"),
+            Self::Cloud(code) => write!(out, "{code}"),
             Self::Tree => out.write_str("znodes"),
             Self::Ensemble => out.write_str("ensemble"),
         }
