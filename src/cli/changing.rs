@@ -434,7 +434,7 @@ mod tests {
     fn plan(target: Target) -> Plan {
         let mut plan = Plan::new("zookeeper restart");
         let steps = vec![Step { target, action: Action::CreateStructure }];
-        plan.stages.push(Stage { title: "", gate: Gate::OwnTarget, steps });
+        plan.stages.push(Stage { title: "", gate: Gate::OwnTarget, round: None, steps });
         plan
     }
 

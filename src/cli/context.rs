@@ -73,7 +73,9 @@ impl Context {
         let connector = SshConnector::new(settings.ssh.clone(), host_keys, settings.timeouts.connect)?;
         let fleet = Arc::new(Fleet::new(connector, CONNECTION_STARTS.min(settings.concurrency)));
         let settings = Arc::new(settings);
-        let operator = Operator::new(Arc::clone(&fleet), Arc::clone(&settings), ensemble.clone());
+        let stop = Stop::default();
+        let mut operator = Operator::new(Arc::clone(&fleet), Arc::clone(&settings), ensemble.clone());
+        operator.stop = stop.gently.clone();
         let locks = Arc::new(Locks::new(invocation.holder(), settings.install_path.clone()));
         Ok(Self {
             locks,
@@ -85,7 +87,7 @@ impl Context {
             host_keys,
             fleet,
             operator,
-            stop: Stop::default(),
+            stop,
             printer,
             yes: global.yes,
             acting: Arc::default(),
@@ -101,7 +103,10 @@ impl Context {
 
     /// An operator beside the run's own, for a command that sets something of it.
     pub(super) fn another_operator(&self) -> Operator {
-        Operator::new(Arc::clone(&self.fleet), Arc::clone(&self.settings), self.ensemble.clone())
+        let mut operator =
+            Operator::new(Arc::clone(&self.fleet), Arc::clone(&self.settings), self.ensemble.clone());
+        operator.stop = self.stop.gently.clone();
+        operator
     }
 
     /// Looks at something. An interrupt ends that at once.

@@ -11,6 +11,9 @@ mod nodes;
 mod operator;
 mod prepare;
 mod ensemble_rolling;
+mod readiness;
+mod restarting;
+mod stopping;
 mod trust;
 
 use std::collections::BTreeSet;
@@ -58,6 +61,8 @@ pub struct StepResult {
 pub enum Event {
     StageStarted {
         title: &'static str,
+        /// Which round of how many.
+        round: Option<(usize, usize)>,
         steps: usize,
     },
     StepStarted {
@@ -167,17 +172,19 @@ pub async fn run(
 ) -> RunReport {
     let places = Semaphore::new(concurrency.max(1));
     let run = Run { performer, record, events, places: &places, stop };
+    let rounds = plan.rounds();
     let mut numbers = 0_usize..;
     let mut report = RunReport::default();
     let mut failed: BTreeSet<Target> = plan.problems.iter().map(|problem| problem.target.clone()).collect();
-    let mut broken = false;
+    let mut broken = None;
     for stage in &plan.stages {
         if !stop.gently.is_cancelled() {
-            events.send(Event::StageStarted { title: stage.title, steps: stage.steps.len() });
+            let round = stage.round.map(|round| (round, rounds));
+            events.send(Event::StageStarted { title: stage.title, round, steps: stage.steps.len() });
         }
         let closed = match stage.gate {
             Gate::OwnTarget => None,
-            Gate::Unbroken => broken.then_some("something before it failed, and the rest is left as it is"),
+            Gate::Unbroken => broken,
             Gate::Everything => (!failed.is_empty())
                 .then_some("not everything before it went well, and this is done everywhere or nowhere"),
         };
@@ -198,7 +205,10 @@ pub async fn run(
         for result in &results {
             if !matches!(result.outcome, Outcome::Done { .. }) {
                 failed.insert(result.target.clone());
-                broken = true;
+                broken.get_or_insert(match result.outcome {
+                    Outcome::Skipped { .. } if stop.gently.is_cancelled() => "interrupted",
+                    _ => "something before it failed, and the rest is left as it is",
+                });
             }
         }
         report.results.extend(results);

@@ -1,4 +1,4 @@
-//! Starting and stopping cache nodes, each seen to join or leave its cloud.
+//! Starting cache nodes, each seen to join its cloud.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::{Events, Operator, Outcome, StepResult, exit_status};
 use crate::error::Failure;
 use crate::model::{HostName, NodeAddr, NodeOptions, ServiceCode};
-use crate::plan::{NodeLaunch, NodeStop, ProcessId, Target};
+use crate::plan::{NodeLaunch, Target};
 use crate::remote::{Output, Process, Script, last_lines, scripts};
 use crate::zk::Membership;
 
@@ -54,13 +54,15 @@ enum Report {
 }
 
 impl Operator {
-    /// Launches all nodes of a host that can start at once in one go, the others when their turn has come.
+    /// Launches all nodes of a host that can start at once in one go, the others when their turn has come. Of those in
+    /// `answered` it is known that they can be asked whether they are ready.
     pub(super) async fn start_nodes(
         &self,
         host: &HostName,
         code: &ServiceCode,
         zookeeper: &str,
         nodes: &[NodeLaunch],
+        answered: &BTreeSet<NodeAddr>,
         events: &Events,
     ) -> Vec<StepResult> {
         let start = Instant::now();
@@ -85,7 +87,7 @@ impl Operator {
         let (mut results, others, joined) = tokio::join!(started, after_old, joining);
         results.extend(others);
         results.extend(joined);
-        results
+        self.confirm_ready(results, answered, start).await
     }
 
     /// Waits for a process that runs already to join.
@@ -270,107 +272,6 @@ impl Operator {
             async { self.fleet.host(host).await?.check(&script, self.settings.timeouts.command).await };
         text.await.map(|text| last_lines(&text, 20)).unwrap_or_default()
     }
-
-    /// Signals the nodes of a host together and sees each process end and each znode go.
-    pub(super) async fn stop_nodes(
-        &self,
-        host: &HostName,
-        code: &ServiceCode,
-        nodes: &[NodeStop],
-        events: &Events,
-    ) -> Vec<StepResult> {
-        let start = Instant::now();
-        let ended = async {
-            let membership = self.membership(code).await?;
-            let text = self.end_processes(host, nodes).await?;
-            Ok::<_, Failure>((membership, text))
-        };
-        let (membership, text) = match ended.await {
-            Ok(ended) => ended,
-            Err(failure) => return fail_all(start, nodes.iter().map(|node| node.addr), &failure),
-        };
-        let word_of = |port: NonZeroU16| {
-            text.lines().find_map(|line| {
-                let (word, of) = line.split_once(' ')?;
-                (of == port.to_string()).then_some(word)
-            })
-        };
-        let gone = nodes.iter().map(|node| {
-            let word = word_of(node.addr.port);
-            let membership = &membership;
-            async move {
-                let outcome = match self.gone(node, word, membership, events).await {
-                    Ok(detail) => Outcome::Done { detail },
-                    Err(failure) => Outcome::Failed { failure },
-                };
-                StepResult::since(start, Target::Node(node.addr), outcome)
-            }
-        });
-        join_all(gone).await
-    }
-
-    /// Signals the processes and waits for their end; gives what the script says of each.
-    async fn end_processes(&self, host: &HostName, nodes: &[NodeStop]) -> Result<String, Failure> {
-        let limit = self.settings.timeouts.stop;
-        let processes = nodes.iter().filter_map(|node| {
-            let ProcessId { pid, started } = node.process?;
-            Some(format!("{}:{pid}:{started}", node.addr.port))
-        });
-        let script = Script::new("stop its cache nodes", scripts::STOP_NODES)
-            .arg(&self.settings.install_path)
-            .arg(limit.as_secs().to_string())
-            .arg(if self.force { "force" } else { "" })
-            .args(processes);
-        self.fleet.host(host).await?.check(&script, limit + self.settings.timeouts.command).await
-    }
-
-    async fn gone(
-        &self,
-        node: &NodeStop,
-        word: Option<&str>,
-        membership: &Membership,
-        events: &Events,
-    ) -> Result<String, Failure> {
-        let addr = node.addr;
-        let target = Target::Node(addr);
-        let pid = node.process.map(|process| process.pid).unwrap_or_default();
-        let seconds = self.settings.timeouts.stop.as_secs();
-        let told = match (node.process, word) {
-            (None, _) => {
-                events.note(&target, "no process of it is to be seen; waiting until its znode has gone");
-                "was not running; its znode is gone"
-            }
-            (Some(_), Some("ended")) => "stopped; its znode is gone",
-            (Some(_), Some("forced")) => {
-                events.note(&target, "killed; waiting until its znode expires with its session");
-                "killed; its znode is gone"
-            }
-            (Some(_), Some("denied")) => {
-                return Err(Failure::refused(format!("{addr}: may not signal its process (pid {pid})"))
-                    .hint("log in as root, or as the user that cache nodes run as"));
-            }
-            (Some(_), _) => {
-                return Err(Failure::failed(format!("{addr}: pid {pid} did not end within {seconds} s"))
-                    .cause(
-                        "it was sent SIGTERM; a node that waits for ZooKeeper ends only when that wait does",
-                    )
-                    .hint("wait and run the command again, or add --force to kill it"));
-            }
-        };
-        let limit = self.settings.timeouts.join;
-        timeout(limit, membership.left(addr)).await.map_err(|_| {
-            let failure = Failure::failed(format!("{addr}: is still a member after {} s", limit.as_secs()));
-            match node.process {
-                Some(_) => failure
-                    .cause("its process has ended")
-                    .hint("its znode goes when its session expires; another process of the same address may hold it"),
-                None => failure
-                    .cause(format!("no process of it is to be seen on {}", addr.ip))
-                    .hint("it may run in a container, as another user, or on another host that has this address"),
-            }
-        })??;
-        Ok(told.to_owned())
-    }
 }
 
 /// What the script said, or that it was not heard of.
@@ -406,7 +307,11 @@ fn joined_result(
     StepResult::since(start, Target::Node(addr), outcome)
 }
 
-fn fail_all(start: Instant, addrs: impl Iterator<Item = NodeAddr>, failure: &Failure) -> Vec<StepResult> {
+pub(super) fn fail_all(
+    start: Instant,
+    addrs: impl Iterator<Item = NodeAddr>,
+    failure: &Failure,
+) -> Vec<StepResult> {
     addrs
         .map(|addr| {
             StepResult::since(start, Target::Node(addr), Outcome::Failed { failure: failure.clone() })

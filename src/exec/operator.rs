@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
+use super::restarting::Restart;
 use super::{Events, Outcome, Perform, StepResult};
 use crate::config::Settings;
 use crate::error::Failure;
@@ -26,6 +28,8 @@ pub struct Operator {
     pub rate_limit: Option<u64>,
     /// Kill what does not end by itself.
     pub force: bool,
+    /// The operator asks to stop: what only waits is given up.
+    pub stop: CancellationToken,
     /// Members whose start failed; waiting for them is of no use.
     pub(super) not_started: Mutex<BTreeSet<EnsembleMember>>,
     zookeeper: Mutex<Option<Arc<ZooKeeper>>>,
@@ -41,6 +45,7 @@ impl Operator {
             parcel: None,
             rate_limit: None,
             force: false,
+            stop: CancellationToken::new(),
             not_started: Mutex::default(),
             zookeeper: Mutex::default(),
             membership: Mutex::default(),
@@ -140,10 +145,17 @@ impl Perform for Operator {
             (Action::AwaitQuorum { members, quorum }, _) => self.await_quorum(members, *quorum, events).await,
             (Action::TellNodes { nodes, zookeeper }, _) => self.tell_nodes(nodes, zookeeper).await,
             (Action::StartNodes { code, zookeeper, nodes }, Target::Host(host)) => {
-                self.start_nodes(host, code, zookeeper, nodes, events).await
+                self.start_nodes(host, code, zookeeper, nodes, &BTreeSet::new(), events).await
             }
-            (Action::StopNodes { code, nodes }, Target::Host(host)) => {
-                self.stop_nodes(host, code, nodes, events).await
+            (Action::StopNodes { code, nodes, drain }, Target::Host(host)) => {
+                self.stop_nodes(host, code, nodes, *drain, events).await
+            }
+            (Action::RestartNodes { code, zookeeper, nodes, drain }, Target::Host(host)) => {
+                self.restart_nodes(host, Restart { code, zookeeper, nodes, drain: *drain }, events).await
+            }
+            (Action::Settle { code, seconds, joined, members }, target) => {
+                let outcome = self.settle(code, *seconds, joined, *members, events).await;
+                vec![StepResult::since(start, target.clone(), outcome)]
             }
             (action, target) => {
                 let outcome = match self.perform_one(target, action, events).await {

@@ -82,6 +82,7 @@ fn stage(title: &'static str, hosts: &[&str]) -> Stage {
     Stage {
         title,
         gate: Gate::OwnTarget,
+        round: None,
         steps: hosts.iter().map(|name| Step { target: host(name), action: action(name) }).collect(),
     }
 }
@@ -171,7 +172,7 @@ async fn the_second_interrupt_drops_what_is_under_way() {
 #[tokio::test]
 async fn what_goes_on_one_by_one_stops_at_the_first_failure_and_minds_nothing_that_was_left_out() {
     let script = Script { fails: BTreeSet::from([SWITCH_A.to_owned()]), ..Script::default() };
-    let unbroken = |hosts| Stage { gate: Gate::Unbroken, ..stage("two", hosts) };
+    let unbroken = |hosts| Stage { gate: Gate::Unbroken, round: None, ..stage("two", hosts) };
     let mut plan = plan(vec![unbroken(&["b"]), unbroken(&["a"]), unbroken(&["c"])]);
     plan.problems.push(Problem { target: host("dead"), failure: Failure::failed("dead") });
     let report = execute(&plan, &script, 8, &Stop::default()).await;

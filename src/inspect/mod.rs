@@ -7,6 +7,7 @@ mod clouds;
 mod hosts;
 mod preflight;
 mod prepared;
+mod sessions;
 mod tree;
 mod znodes;
 
@@ -25,6 +26,7 @@ pub use preflight::{
 pub use prepared::{
     Entry, InstallPlace, LimitsSeen, PackageManager, PreparedSeen, Rights, RunPlace, inspect_prepared,
 };
+pub use sessions::inspect_session_timeouts;
 pub use tree::{ArcusTree, Mapping, RegisteredCode};
 pub use znodes::ZnodesSeen;
 

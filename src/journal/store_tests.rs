@@ -39,7 +39,10 @@ fn plan(hosts: &[&str]) -> Plan {
         action: Action::SwitchRelease { release: release.clone(), from: None, adopts: vec![] },
     });
     let steps = steps.collect();
-    Plan { stages: vec![Stage { title: "Switch", gate: Gate::Everything, steps }], ..Plan::new("deploy") }
+    Plan {
+        stages: vec![Stage { title: "Switch", gate: Gate::Everything, round: None, steps }],
+        ..Plan::new("deploy")
+    }
 }
 
 fn result(step: &Step, outcome: Outcome) -> StepResult {

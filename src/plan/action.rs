@@ -59,8 +59,21 @@ pub enum Action {
     CommitZnodes { changes: Vec<ZnodeChange>, summary: Vec<String> },
     /// Start cache nodes of one host and see each join.
     StartNodes { code: ServiceCode, zookeeper: String, nodes: Vec<NodeLaunch> },
-    /// Stop cache nodes of one host and see each leave.
-    StopNodes { code: ServiceCode, nodes: Vec<NodeStop> },
+    /// Stop cache nodes of one host and see each leave. They drain for so many seconds where their server can: out of
+    /// their cloud already, they serve the connections that they have. With 0 they are sent SIGTERM at once.
+    StopNodes { code: ServiceCode, nodes: Vec<NodeStop>, drain: u16 },
+    /// Stop cache nodes of one host as above, start them again, and see each join and be ready. One step: what was
+    /// stopped is started again even if the operator asks to stop meanwhile.
+    RestartNodes { code: ServiceCode, zookeeper: String, nodes: Vec<NodeRestart>, drain: u16 },
+    /// Give the cloud time after nodes have joined, then see that it is whole enough to go on.
+    Settle {
+        code: ServiceCode,
+        seconds: u32,
+        /// Those that have just joined; they must still be members.
+        joined: Vec<NodeAddr>,
+        /// So many members it must have before the next of them go out.
+        members: usize,
+    },
 }
 
 /// What of a key is to be made.
@@ -127,6 +140,32 @@ pub struct NodeStop {
     /// `None` when it is a member without a process that can be seen; then its leaving is waited for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessId>,
+}
+
+/// A node to be stopped and started again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeRestart {
+    pub addr: NodeAddr,
+    /// `None` when nothing of it runs; then it is only started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessId>,
+    pub options: NodeOptions,
+    /// As of [`NodeLaunch`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old_session: Option<String>,
+}
+
+impl NodeRestart {
+    /// What there is to stop first.
+    pub fn stop(&self) -> Option<NodeStop> {
+        self.process.map(|process| NodeStop { addr: self.addr, process: Some(process) })
+    }
+
+    /// What is to be started then.
+    pub fn launch(&self) -> NodeLaunch {
+        NodeLaunch { addr: self.addr, options: Some(self.options), old_session: self.old_session.clone() }
+    }
 }
 
 /// One process of one host, for good: a number alone is given out again.
@@ -219,10 +258,39 @@ impl fmt::Display for Action {
                 let starts: Vec<String> = nodes.iter().map(NodeLaunch::to_string).collect();
                 out.write_str(&starts.join("; "))
             }
-            Self::StopNodes { nodes, .. } => {
-                let stops: Vec<String> = nodes.iter().map(NodeStop::to_string).collect();
-                out.write_str(&stops.join("; "))
+            Self::StopNodes { nodes, drain, .. } => {
+                let told = |node: &NodeStop| match node.process {
+                    Some(_) => format!("{node}{}", drained(*drain)),
+                    None => node.to_string(),
+                };
+                out.write_str(&nodes.iter().map(told).collect::<Vec<_>>().join("; "))
             }
+            Self::RestartNodes { nodes, drain, .. } => {
+                let told = |node: &NodeRestart| match node.process {
+                    Some(_) => format!("{node}{}", drained(*drain)),
+                    None => node.to_string(),
+                };
+                out.write_str(&nodes.iter().map(told).collect::<Vec<_>>().join("; "))
+            }
+            Self::Settle { seconds: 0, .. } => out.write_str("see that no other node has gone"),
+            Self::Settle { seconds, .. } => write!(out, "wait {seconds} s; see that no other node has gone"),
+        }
+    }
+}
+
+/// How nodes that are stopped get to their end.
+fn drained(seconds: u16) -> String {
+    match seconds {
+        0 => String::new(),
+        seconds => format!(", drained for {seconds} s"),
+    }
+}
+
+impl fmt::Display for NodeRestart {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            Some(process) => write!(out, "restart {} (pid {})", self.addr, process.pid),
+            None => self.launch().fmt(out),
         }
     }
 }

@@ -16,6 +16,8 @@ mod releases;
 mod resize;
 mod ensemble_rolling;
 mod restore;
+mod restart;
+mod rolling;
 mod select;
 mod structure;
 mod tell;
@@ -29,7 +31,9 @@ use serde::Serialize;
 use crate::error::Failure;
 use crate::model::{EnsembleMember, HostName, NodeAddr, ServiceCode};
 
-pub use action::{Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeStop, ProcessId, Voters};
+pub use action::{
+    Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeRestart, NodeStop, ProcessId, Voters,
+};
 pub use deploy::{DeployWish, SPARE_BYTES, deploy};
 pub use drift::{Drift, drifts};
 pub use ensemble::{init, restart_at_once, start_members, stop_members};
@@ -42,6 +46,8 @@ pub use releases::rollback;
 pub use resize::{Resize, ResizeSeen, resize};
 pub use ensemble_rolling::restart_rolling;
 pub use restore::{RestoreWish, restore};
+pub use restart::{Manner, RestartWish, restart_nodes};
+pub use rolling::{Pace, Round, Rounds, settling_time};
 pub use select::{NodeFacts, Selector};
 pub use structure::create_structure;
 pub use tell::{by_hand, tell_nodes};
@@ -55,7 +61,7 @@ pub enum Target {
     Host(HostName),
     Member(EnsembleMember),
     Node(NodeAddr),
-    /// What is registered of one cloud.
+    /// One cloud, as a whole.
     Cloud(ServiceCode),
     /// The znodes, as a whole.
     Tree,
@@ -76,6 +82,9 @@ pub struct Stage {
     pub title: &'static str,
     /// What must have gone well before any of the steps begins.
     pub gate: Gate,
+    /// Of what goes on round by round, which round it belongs to; the first is 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round: Option<usize>,
     pub steps: Vec<Step>,
 }
 
@@ -166,8 +175,13 @@ impl Plan {
 
     fn gated_stage(&mut self, title: &'static str, gate: Gate, steps: Vec<Step>) {
         if !steps.is_empty() {
-            self.stages.push(Stage { title, gate, steps });
+            self.stages.push(Stage { title, gate, round: None, steps });
         }
+    }
+
+    /// How many rounds it goes through; 0 when it goes on in none.
+    pub fn rounds(&self) -> usize {
+        self.stages.iter().filter_map(|stage| stage.round).max().unwrap_or(0)
     }
 }
 
@@ -195,7 +209,7 @@ impl fmt::Display for Target {
             Self::Host(host) => write!(out, "{host}"),
             Self::Member(member) => write!(out, "{member}"),
             Self::Node(node) => write!(out, "{node}"),
-            Self::Cloud(code) => write!(out, "service code {code}"),
+            Self::Cloud(code) => write!(out, "{code}"),
             Self::Tree => out.write_str("znodes"),
             Self::Ensemble => out.write_str("ensemble"),
         }

@@ -1,6 +1,7 @@
 //! Which cache nodes to start and which processes to stop.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Action, NodeLaunch, NodeStop, Plan, ProcessId, Risk, Step, Target};
 use crate::error::{Failure, Failures};
@@ -29,7 +30,7 @@ pub struct NodesSeen {
 
 impl NodesSeen {
     /// The memcached on the port of `addr`, if its host could be looked at.
-    fn on_port(&self, host: &HostName, addr: NodeAddr) -> Inspected<Option<&NodeProcess>> {
+    pub(super) fn on_port(&self, host: &HostName, addr: NodeAddr) -> Inspected<Option<&NodeProcess>> {
         let processes = match self.processes.get(host) {
             Some(processes) => processes.as_ref().map_err(Clone::clone)?,
             None => return Err(Failure::unreachable(format!("{host}: was not looked at"))),
@@ -37,8 +38,15 @@ impl NodesSeen {
         Ok(processes.processes.iter().find(|process| process.port == Some(addr.port)))
     }
 
+    /// How long a process of the host of `addr` has been running; `None` if it was not seen.
+    pub(super) fn age(&self, addr: NodeAddr, id: ProcessId) -> Option<Duration> {
+        let host = self.processes.get(&HostName::from(addr.ip))?.as_ref().ok()?;
+        let is_it = |process: &&NodeProcess| process.pid == id.pid && process.started == id.started;
+        host.processes.iter().find(is_it).map(|process| host.age(process))
+    }
+
     /// The process may be signalled as `addr`: of this install, and of this ensemble or a member of this cloud.
-    fn owns(&self, process: &NodeProcess, addr: NodeAddr, ensemble: &Ensemble) -> bool {
+    pub(super) fn owns(&self, process: &NodeProcess, addr: NodeAddr, ensemble: &Ensemble) -> bool {
         let given = process.zookeeper.as_deref().unwrap_or_default();
         let shares = given
             .split(',')
@@ -56,7 +64,7 @@ impl Selection {
     }
 
     /// Names every selected address that the cloud does not have.
-    fn check(&self, code: &ServiceCode, known: &BTreeSet<NodeAddr>) -> Result<(), Failures> {
+    pub(super) fn check(&self, code: &ServiceCode, known: &BTreeSet<NodeAddr>) -> Result<(), Failures> {
         let Self::Only(addrs) = self else { return Ok(()) };
         let unknown = addrs.difference(known).map(|addr| {
             Failure::refused(format!("{addr} is no node of {code}"))
@@ -133,7 +141,16 @@ fn launch(
     }
 }
 
-fn foreign(addr: NodeAddr, process: &NodeProcess) -> Failure {
+/// It is not ours alone to stop.
+pub(super) fn shared(addr: NodeAddr, owner: &str) -> Failure {
+    Failure::refused(format!("{addr}: belongs to service code {owner} as well"))
+        .cause("its process may serve that cloud")
+        .hint(format!(
+            "stop it there: arcusctl memcached stop {owner} {addr}; then register the right one anew"
+        ))
+}
+
+pub(super) fn foreign(addr: NodeAddr, process: &NodeProcess) -> Failure {
     Failure::refused(format!(
         "{addr}: its port belongs to a memcached that is not of this install and ensemble"
     ))
@@ -141,7 +158,7 @@ fn foreign(addr: NodeAddr, process: &NodeProcess) -> Failure {
     .hint("stop that process yourself if it should not be there; arcusctl never signals a foreign process")
 }
 
-fn refuse_loopback(
+pub(super) fn refuse_loopback(
     ensemble: &Ensemble,
     wishes: &[&RegisteredNode],
     seen: &NodesSeen,
@@ -190,9 +207,9 @@ pub fn stop_nodes(
         let what = format!("{running} running cache node(s) of {code} will stop, and what they hold is lost");
         plan.risk = Risk::Interrupts { what };
     }
-    let stop = stops
-        .into_iter()
-        .map(|(host, nodes)| Step::new(Target::Host(host), Action::StopNodes { code: code.clone(), nodes }));
+    let stop = stops.into_iter().map(|(host, nodes)| {
+        Step::new(Target::Host(host), Action::StopNodes { code: code.clone(), nodes, drain: 0 })
+    });
     plan.stage("Stop", stop.collect());
     Ok(plan)
 }
@@ -206,14 +223,7 @@ fn stop(
 ) -> Option<NodeStop> {
     let target = Target::Node(addr);
     if let Some(owner) = seen.others.get(&addr) {
-        plan.problem(
-            target,
-            Failure::refused(format!("{addr}: belongs to service code {owner} as well"))
-                .cause("its process may serve that cloud")
-                .hint(format!(
-                    "stop it there: arcusctl memcached stop {owner} {addr}; then register the right one anew"
-                )),
-        );
+        plan.problem(target, shared(addr, owner));
         return None;
     }
     let on_port = match seen.on_port(host, addr) {

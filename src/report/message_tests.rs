@@ -11,8 +11,8 @@ use crate::exec::{Event, Outcome, RunReport, StepResult};
 use crate::inspect::ReleaseSeen;
 use crate::model::{Compression, EnsembleMember, HostName, NodeAddr, NodeOptions, ReleaseId, ServiceCode};
 use crate::plan::{
-    Action, Gate, Holding, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeStop, Plan, Problem, ProcessId,
-    Stage, Step, Target,
+    Action, Gate, Holding, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeRestart, NodeStop, Plan, Problem,
+    ProcessId, Stage, Step, Target,
 };
 use crate::zk::MemberState;
 
@@ -66,6 +66,7 @@ fn actions() -> Vec<Action> {
         old_session: old_session.map(Into::into),
     };
     let options = NodeOptions { memlimit: 100, connections: 1000, threads: 6 };
+    let process = Some(ProcessId { pid: 171, started: 1 });
     let code = || ServiceCode::new("cloud").unwrap();
     let key = |host_key| Action::InstallKey { key: "~/.ssh/id_ed25519".into(), host_key };
     vec![
@@ -104,10 +105,23 @@ fn actions() -> Vec<Action> {
         Action::StopNodes {
             code: code(),
             nodes: vec![
-                NodeStop { addr: node(11211), process: Some(ProcessId { pid: 171, started: 1 }) },
+                NodeStop { addr: node(11211), process },
                 NodeStop { addr: node(11212), process: None },
             ],
+            drain: 0,
         },
+        Action::StopNodes { code: code(), nodes: vec![NodeStop { addr: node(11211), process }], drain: 5 },
+        Action::RestartNodes {
+            code: code(),
+            zookeeper: "10.0.0.1:2181".into(),
+            nodes: vec![
+                NodeRestart { addr: node(11211), process, options, old_session: None },
+                NodeRestart { addr: node(11212), process: None, options, old_session: None },
+            ],
+            drain: 5,
+        },
+        Action::Settle { code: code(), seconds: 30, joined: vec![node(11211)], members: 3 },
+        Action::Settle { code: code(), seconds: 0, joined: vec![], members: 3 },
     ]
 }
 
@@ -139,8 +153,9 @@ fn results() -> Vec<StepResult> {
 #[test]
 fn how_a_run_is_told_while_it_goes_on() {
     let mut events = vec![
-        Event::StageStarted { title: "Start", steps: 1 },
-        Event::StageStarted { title: "Stage", steps: 3 },
+        Event::StageStarted { title: "Start", round: None, steps: 1 },
+        Event::StageStarted { title: "Stage", round: None, steps: 3 },
+        Event::StageStarted { title: "Restart", round: Some((2, 12)), steps: 1 },
         Event::StepStarted { target: host(), action: "start ZooKeeper".into() },
         Event::Note { target: Target::Member(member()), text: "running, but without a quorum".into() },
     ];
@@ -154,7 +169,7 @@ fn run(holds: usize, problems: usize, results: Vec<StepResult>, interrupted: boo
     let steps = actions().into_iter().take(1).map(|action| Step { target: host(), action }).collect();
     let failure = Failure::unreachable("10.0.0.2: cannot connect with ssh");
     let plan = Plan {
-        stages: vec![Stage { title: "Stage", gate: Gate::OwnTarget, steps }],
+        stages: vec![Stage { title: "Stage", gate: Gate::OwnTarget, round: None, steps }],
         holds: vec![Holding { target: host(), fact: "has release 12ab34cd56ef in use".into() }; holds],
         problems: vec![Problem { target: host(), failure }; problems],
         ..Plan::new("deploy")

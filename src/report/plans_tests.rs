@@ -12,7 +12,7 @@ fn release() -> ReleaseId {
 }
 
 fn stage(title: &'static str, steps: Vec<Step>) -> Stage {
-    Stage { title, gate: Gate::OwnTarget, steps }
+    Stage { title, gate: Gate::OwnTarget, round: None, steps }
 }
 
 fn send(target: Target) -> Step {
@@ -134,7 +134,7 @@ fn nodes_to_stop_are_named_by_their_ports_and_znodes_by_what_becomes_of_them() {
                 "Stop",
                 vec![Step {
                     target: host("10.0.0.1"),
-                    action: Action::StopNodes { code: ServiceCode::new("c").unwrap(), nodes },
+                    action: Action::StopNodes { code: ServiceCode::new("c").unwrap(), nodes, drain: 0 },
                 }],
             ),
             stage(

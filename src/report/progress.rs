@@ -160,8 +160,11 @@ fn style(template: &str) -> ProgressStyle {
 /// What an event is in words; nothing for those that only a bar shows.
 pub(super) fn plain_line(event: &Event) -> Option<String> {
     match event {
-        Event::StageStarted { title, steps: 1 } => Some(title.bold().to_string()),
-        Event::StageStarted { title, steps } => Some(format!("{} ({steps})", title.bold())),
+        Event::StageStarted { title, round: Some((round, of)), .. } => {
+            Some(format!("{} (round {round} of {of})", title.bold()))
+        }
+        Event::StageStarted { title, round: None, steps: 1 } => Some(title.bold().to_string()),
+        Event::StageStarted { title, round: None, steps } => Some(format!("{} ({steps})", title.bold())),
         Event::Note { target, text } => Some(format!("   {}  {target}  {text}", "..".dimmed())),
         Event::Finished(result) => Some(render_result(result)),
         Event::StepStarted { .. } | Event::Bytes { .. } => None,

@@ -60,6 +60,14 @@ impl Membership {
         self.members.borrow().is_ok()
     }
 
+    /// The members as they are now.
+    ///
+    /// # Errors
+    /// When ZooKeeper is lost.
+    pub fn now(&self) -> Members {
+        self.members.borrow().clone()
+    }
+
     /// Waits until `node` is a member.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
-# $1 install path, $2 seconds to wait, $3 'force' or '', $4… nodes as 'port:pid:starttime'
-# Prints, as it happens: 'ended PORT', 'forced PORT', 'denied PORT' or 'stuck PORT'.
-# The start time tells the process that was seen from another that has its number since.
+# $1 install path, $2 seconds to wait, $3 'force' or '', $4… nodes as 'port:pid:starttime:drain'
+# Prints, as it happens: 'drained PORT', 'ended PORT', 'forced PORT', 'denied PORT' or 'stuck PORT'.
+# The start time tells the process that was seen from another that has its number since. A node whose drain is not 0 was
+# told to end in so many seconds; a signal would end it at once.
 install=$1 limit=$2 force=$3
 shift 3
 for node in "$@"; do
@@ -8,12 +9,15 @@ for node in "$@"; do
     port=${node%%:*}
     rest=${node#*:}
     pid=${rest%%:*}
-    started=${rest#*:}
-    if [ "$(started_at "$pid")" = "$started" ] && ! kill -TERM "$pid" && [ "$(started_at "$pid")" = "$started" ]; then
+    rest=${rest#*:}
+    started=${rest%%:*}
+    drain=${rest#*:}
+    if [ "$drain" != 0 ] && wait_for "$pid" "$started" $((drain + limit)); then
+      echo "drained $port"
+    elif [ "$(started_at "$pid")" = "$started" ] && ! kill -TERM "$pid" && [ "$(started_at "$pid")" = "$started" ]; then
       echo "denied $port"
       exit
-    fi
-    if wait_for "$pid" "$started" "$limit"; then
+    elif wait_for "$pid" "$started" "$limit"; then
       echo "ended $port"
     elif [ "$force" = force ] && kill -KILL "$pid" && wait_for "$pid" "$started" 10; then
       echo "forced $port"

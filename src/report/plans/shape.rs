@@ -6,6 +6,8 @@ use crate::plan::{Action, Step};
 /// So many things of one kind are listed.
 const LISTED: usize = 6;
 
+const AFTER_PREDECESSOR: &str = " once the session of the killed predecessor has expired";
+
 /// The step in a few lines, without the name of its host.
 pub(super) fn of(step: &Step) -> Vec<String> {
     match &step.action {
@@ -17,29 +19,46 @@ pub(super) fn of(step: &Step) -> Vec<String> {
             };
             let kinds = [
                 ("start cache node", of(&|node| !waits(node) && !is_late(node)), ""),
-                (
-                    "start cache node",
-                    of(&|node| !waits(node) && is_late(node)),
-                    " once the session of the killed predecessor has expired",
-                ),
+                ("start cache node", of(&|node| !waits(node) && is_late(node)), AFTER_PREDECESSOR),
                 ("wait until cache node", of(&waits), " joins"),
             ];
             kinds.iter().filter_map(|(before, nodes, after)| node_line(before, nodes, after)).collect()
         }
-        Action::StopNodes { nodes, .. } => {
+        Action::StopNodes { nodes, drain, .. } => {
             let of = |seen: bool| {
                 let fits = nodes.iter().filter(|node| node.process.is_some() == seen);
                 fits.map(|node| node.addr).collect::<Vec<_>>()
             };
+            let drained = drained(*drain);
             let kinds = [
-                ("stop cache node", of(true), ""),
+                ("stop cache node", of(true), drained.as_str()),
                 ("wait until cache node", of(false), " has left; no process of it is to be seen"),
+            ];
+            kinds.iter().filter_map(|(before, nodes, after)| node_line(before, nodes, after)).collect()
+        }
+        Action::RestartNodes { nodes, drain, .. } => {
+            let of = |runs: bool, late: bool| {
+                let fits = nodes
+                    .iter()
+                    .filter(|node| node.process.is_some() == runs && node.old_session.is_some() == late);
+                fits.map(|node| node.addr).collect::<Vec<_>>()
+            };
+            let drained = drained(*drain);
+            let kinds = [
+                ("restart cache node", of(true, false), drained.as_str()),
+                ("start cache node", of(false, false), ""),
+                ("start cache node", of(false, true), AFTER_PREDECESSOR),
             ];
             kinds.iter().filter_map(|(before, nodes, after)| node_line(before, nodes, after)).collect()
         }
         Action::CommitZnodes { summary, .. } => by_verb(summary),
         action => vec![action.to_string()],
     }
+}
+
+/// Behind nodes that are stopped.
+fn drained(seconds: u16) -> String {
+    if seconds == 0 { String::new() } else { format!(", drained for {seconds} s") }
 }
 
 /// `runs already (pid 7)` and its like without the number, which is another for each.

@@ -1,0 +1,179 @@
+//! Stopping cache nodes, gracefully where they can, each seen to leave its cloud and to end.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use tokio::time::timeout;
+
+use super::nodes::fail_all;
+use super::readiness::ANSWER_LIMIT;
+use super::{Events, Operator, Outcome, StepResult};
+use crate::error::Failure;
+use crate::model::{HostName, NodeAddr, ServiceCode};
+use crate::node::NodeLink;
+use crate::plan::{NodeStop, ProcessId, Target};
+use crate::remote::{Script, scripts};
+use crate::zk::Membership;
+
+/// Seconds for which each node that was told to drain does so.
+type Drains = BTreeMap<NodeAddr, u16>;
+
+impl Operator {
+    /// Stops the nodes of a host together and sees each process end and each znode go.
+    pub(super) async fn stop_nodes(
+        &self,
+        host: &HostName,
+        code: &ServiceCode,
+        nodes: &[NodeStop],
+        drain: u16,
+        events: &Events,
+    ) -> Vec<StepResult> {
+        let start = Instant::now();
+        let ended = async {
+            let membership = self.membership(code).await?;
+            let drains = self.begin_drains(nodes, drain, events).await;
+            let text = self.end_processes(host, nodes, &drains).await?;
+            Ok::<_, Failure>((membership, text))
+        };
+        let (membership, text) = match ended.await {
+            Ok(ended) => ended,
+            Err(failure) => return fail_all(start, nodes.iter().map(|node| node.addr), &failure),
+        };
+        let word_of = |port: NonZeroU16| {
+            text.lines().find_map(|line| {
+                let (word, of) = line.split_once(' ')?;
+                (of == port.to_string()).then_some(word)
+            })
+        };
+        let gone = nodes.iter().map(|node| {
+            let word = word_of(node.addr.port);
+            let membership = &membership;
+            async move {
+                let outcome = match self.gone(node, word, membership, drain, events).await {
+                    Ok(detail) => Outcome::Done { detail },
+                    Err(failure) => Outcome::Failed { failure },
+                };
+                StepResult::since(start, Target::Node(node.addr), outcome)
+            }
+        });
+        join_all(gone).await
+    }
+
+    /// Tells the nodes to leave their cloud and to end in so many seconds (`shutdown`, arcus-memcached 1.14.0); meanwhile
+    /// they serve the connections that they have. Gives those that do.
+    async fn begin_drains(&self, nodes: &[NodeStop], seconds: u16, events: &Events) -> Drains {
+        if seconds == 0 {
+            return Drains::new();
+        }
+        let running = nodes.iter().filter(|node| node.process.is_some());
+        let asked = running.map(|node| async move {
+            let target = Target::Node(node.addr);
+            match self.begin_drain(node.addr, seconds).await {
+                Ok(()) => {
+                    events.note(&target, format!("leaves its cloud, and drains for {seconds} s"));
+                    Some((node.addr, seconds))
+                }
+                Err(failure) => {
+                    let reason = failure.causes.first().unwrap_or(&failure.message);
+                    events.note(&target, format!("does not drain ({reason}); it is sent SIGTERM instead"));
+                    None
+                }
+            }
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    async fn begin_drain(&self, addr: NodeAddr, seconds: u16) -> Result<(), Failure> {
+        let command = format!("shutdown {seconds}");
+        let mut link = NodeLink::open(&self.fleet, addr, ANSWER_LIMIT).await?;
+        match link.ask(&command).await?.as_str() {
+            "OK" => Ok(()),
+            other => Err(Failure::refused(format!("{addr}: does not take '{command}'"))
+                .cause(format!("it said: {other}"))),
+        }
+    }
+
+    /// Signals the processes that do not drain and waits for the end of all; gives what the script says of each.
+    async fn end_processes(
+        &self,
+        host: &HostName,
+        nodes: &[NodeStop],
+        drains: &Drains,
+    ) -> Result<String, Failure> {
+        let limit = self.settings.timeouts.stop;
+        let processes: Vec<String> = nodes
+            .iter()
+            .filter_map(|node| {
+                let ProcessId { pid, started } = node.process?;
+                let drain = drains.get(&node.addr).copied().unwrap_or_default();
+                Some(format!("{}:{pid}:{started}:{drain}", node.addr.port))
+            })
+            .collect();
+        if processes.is_empty() {
+            return Ok(String::new());
+        }
+        // One that drained and did not end is sent SIGTERM, and waited for once more.
+        let longest = match drains.values().max() {
+            Some(seconds) => Duration::from_secs(u64::from(*seconds)) + limit * 2,
+            None => limit,
+        };
+        let script = Script::new("stop its cache nodes", scripts::STOP_NODES)
+            .arg(&self.settings.install_path)
+            .arg(limit.as_secs().to_string())
+            .arg(if self.force { "force" } else { "" })
+            .args(&processes);
+        self.fleet.host(host).await?.check(&script, longest + self.settings.timeouts.command).await
+    }
+
+    async fn gone(
+        &self,
+        node: &NodeStop,
+        word: Option<&str>,
+        membership: &Membership,
+        drain: u16,
+        events: &Events,
+    ) -> Result<String, Failure> {
+        let addr = node.addr;
+        let target = Target::Node(addr);
+        let pid = node.process.map(|process| process.pid).unwrap_or_default();
+        let seconds = self.settings.timeouts.stop.as_secs();
+        let told = match (node.process, word) {
+            (None, _) => {
+                events.note(&target, "no process of it is to be seen; waiting until its znode has gone");
+                "was not running; its znode is gone".to_owned()
+            }
+            (Some(_), Some("drained")) => format!("drained for {drain} s and stopped; its znode is gone"),
+            (Some(_), Some("ended")) => "stopped; its znode is gone".to_owned(),
+            (Some(_), Some("forced")) => {
+                events.note(&target, "killed; waiting until its znode expires with its session");
+                "killed; its znode is gone".to_owned()
+            }
+            (Some(_), Some("denied")) => {
+                return Err(Failure::refused(format!("{addr}: may not signal its process (pid {pid})"))
+                    .hint("log in as root, or as the user that cache nodes run as"));
+            }
+            (Some(_), _) => {
+                return Err(Failure::failed(format!("{addr}: pid {pid} did not end within {seconds} s"))
+                    .cause(
+                        "it was sent SIGTERM; a node that waits for ZooKeeper ends only when that wait does",
+                    )
+                    .hint("wait and run the command again, or add --force to kill it"));
+            }
+        };
+        let limit = self.settings.timeouts.join;
+        timeout(limit, membership.left(addr)).await.map_err(|_| {
+            let failure = Failure::failed(format!("{addr}: is still a member after {} s", limit.as_secs()));
+            match node.process {
+                Some(_) => failure
+                    .cause("its process has ended")
+                    .hint("its znode goes when its session expires; another process of the same address may hold it"),
+                None => failure
+                    .cause(format!("no process of it is to be seen on {}", addr.ip))
+                    .hint("it may run in a container, as another user, or on another host that has this address"),
+            }
+        })??;
+        Ok(told)
+    }
+}
