@@ -103,7 +103,12 @@ impl Subject {
 
     /// What is registered of a cloud, and its nodes.
     pub(super) fn cloud(code: &ServiceCode) -> Self {
-        Self { about: About::Cloud(code.clone()), cloud: Some(code.clone()), together: BTreeSet::new(), agreed: false }
+        Self {
+            about: About::Cloud(code.clone()),
+            cloud: Some(code.clone()),
+            together: BTreeSet::new(),
+            agreed: false,
+        }
     }
 
     fn wanted(&self, plan: &Plan) -> Wanted {

@@ -7,6 +7,7 @@ mod clouds;
 mod hosts;
 mod preflight;
 mod prepared;
+mod storage;
 mod tree;
 
 pub use clouds::{
@@ -24,6 +25,7 @@ pub use preflight::{
 pub use prepared::{
     Entry, InstallPlace, LimitsSeen, PackageManager, PreparedSeen, Rights, RunPlace, inspect_prepared,
 };
+pub use storage::{SnapshotSeen, StorageSeen, inspect_storage};
 pub use tree::{ArcusTree, Mapping, RegisteredCode};
 
 use crate::error::Failure;
