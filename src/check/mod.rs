@@ -12,6 +12,7 @@ mod package;
 mod ports;
 mod questions;
 mod resources;
+mod standing;
 mod subject;
 mod tree;
 
@@ -30,6 +31,7 @@ use crate::plan::MemberLayout;
 use crate::zk::MemberState;
 
 pub use questions::{Asked, planned_layouts};
+pub use standing::{EnsembleStanding, MemberLook, MemberStanding, stand};
 pub use subject::Subject;
 
 /// Every id that an item can have, in the order in which items are told.

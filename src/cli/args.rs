@@ -191,6 +191,8 @@ pub enum ZooKeeper {
     Add(ResizeArgs),
     /// Remove members, one at a time; they are stopped at the end, and their data is left
     Remove(ResizeArgs),
+    /// Show how members stand: lag behind the leader, snapshots, disks, and what is wrong
+    Status,
     /// Show every member; exit code 0 only if all serve
     Stat(MemberSelection),
 }

@@ -24,6 +24,7 @@ mod quicksetup;
 mod releases;
 mod resize;
 mod selecting;
+mod standing;
 mod trust;
 mod usage;
 mod zookeeper;
@@ -168,6 +169,7 @@ fn name(command: &Command) -> &'static str {
         Command::Zookeeper(args::ZooKeeper::Restart(_)) => "zookeeper restart",
         Command::Zookeeper(args::ZooKeeper::Add(_)) => "zookeeper add",
         Command::Zookeeper(args::ZooKeeper::Remove(_)) => "zookeeper remove",
+        Command::Zookeeper(args::ZooKeeper::Status) => "zookeeper status",
         Command::Zookeeper(args::ZooKeeper::Stat(_)) => "zookeeper stat",
         Command::Memcached(Memcached::Register { .. }) => "memcached register",
         Command::Memcached(Memcached::Unregister { .. }) => "memcached unregister",

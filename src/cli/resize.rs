@@ -48,7 +48,8 @@ pub(super) async fn add(context: &Context, args: &ResizeArgs) -> Result<Document
 pub(super) async fn remove(context: &Context, args: &ResizeArgs) -> Result<Document, Failures> {
     let mut everybody = context.ensemble.members().to_vec();
     let wanted = everybody.iter().filter(|member| !args.members.contains(member)).cloned().collect();
-    everybody.extend(args.members.iter().filter(|member| !context.ensemble.members().contains(member)).cloned());
+    everybody
+        .extend(args.members.iter().filter(|member| !context.ensemble.members().contains(member)).cloned());
     let wanted = listing(wanted)?;
     let wish = EnsembleWish::new(&listing(everybody)?, &context.settings);
     run(context, args, asked("zookeeper remove", context, args, wish, wanted)).await
@@ -101,7 +102,10 @@ async fn run(context: &Context, args: &ResizeArgs, asked: Resize) -> Result<Docu
     if settled {
         context.printer.headline("live cache nodes");
         parts.push(tell(context, &asked, args.change, &subject).await);
-        parts.push(Document::of_list(asked.command, EnsembleList::new(&asked.wanted, &asked.listed, &context.ensemble_source)));
+        parts.push(Document::of_list(
+            asked.command,
+            EnsembleList::new(&asked.wanted, &asked.listed, &context.ensemble_source),
+        ));
     }
     Ok(Document::of_parts(asked.command, parts))
 }
@@ -117,7 +121,10 @@ fn tell_of_the_rest(asked: &Resize, plan: &mut plan::Plan) {
         return;
     }
     let names: Vec<String> = asked.named.iter().map(ToString::to_string).collect();
-    let rest = format!("{} one after the other: each is planned like this once the one before is in sync", names.join(", "));
+    let rest = format!(
+        "{} one after the other: each is planned like this once the one before is in sync",
+        names.join(", ")
+    );
     plan.notes.push(rest.clone());
     if let Risk::Interrupts { what } = &mut plan.risk {
         what.push_str("; ");
@@ -154,7 +161,10 @@ async fn tell(context: &Context, asked: &Resize, change: Change, subject: &Subje
     };
     let told = context.change(subject, change, prepare).await;
     told.unwrap_or_else(|failures| {
-        let hint = format!("tell each live cache node by hand: telnet IP PORT, then: zkensemble set {}", asked.wanted);
+        let hint = format!(
+            "tell each live cache node by hand: telnet IP PORT, then: zkensemble set {}",
+            asked.wanted
+        );
         let failures = failures.as_slice().iter().map(|failure| failure.clone().hint(hint.clone())).collect();
         Failures::none_of(failures).map_or_else(
             |failures| Document::of_failures(asked.command, &failures),

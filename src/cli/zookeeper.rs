@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::args::{Change, MemberSelection, Members, ZooKeeper};
 use super::changing::Subject;
 use super::context::Context;
-use super::resize;
+use super::{resize, standing};
 use crate::error::{Failure, Failures};
 use crate::inspect::inspect_members;
 use crate::model::{EnsembleMember, znode};
@@ -28,6 +28,7 @@ pub(super) async fn run(context: &Context, command: ZooKeeper) -> Result<Documen
         }
         ZooKeeper::Add(args) => resize::add(context, &args).await,
         ZooKeeper::Remove(args) => resize::remove(context, &args).await,
+        ZooKeeper::Status => standing::status(context).await,
         ZooKeeper::Stat(selection) => stat(context, &selection).await,
     }
 }
@@ -62,7 +63,7 @@ async fn stat(context: &Context, selection: &MemberSelection) -> Result<Document
     Ok(Document::of_ensemble(states, context.ensemble.members().len()))
 }
 
-fn wish(context: &Context) -> EnsembleWish {
+pub(super) fn wish(context: &Context) -> EnsembleWish {
     EnsembleWish::new(&context.ensemble, &context.settings)
 }
 

@@ -7,12 +7,12 @@ use futures::future::{join_all, try_join_all};
 
 use super::ensemble::{ASK_EVERY, PROBE_LIMIT};
 use super::{Events, Operator, Outcome, StepResult};
-use crate::error::Failure;
+use crate::error::{Failure, FailureKind};
 use crate::model::{Ensemble, EnsembleMember, NodeAddr};
 use crate::node::NodeLink;
-use crate::plan::{MemberLayout, Target, Voters, by_hand};
+use crate::plan::{MemberLayout, ServerList, Target, Voters, by_hand, server_list};
 use crate::remote::{Script, scripts};
-use crate::zk::{MemberState, ZooKeeper, probe_member};
+use crate::zk::{MemberState, ZooKeeper, probe_member, running_config};
 
 /// Holds what is written to see whether all members have it.
 const PROBES: &str = "/arcusctl/probes";
@@ -69,14 +69,16 @@ impl Operator {
                 let down = seen.iter().filter(|(other, _)| voters.0.contains(other) && !serves(other));
                 let down: Vec<String> =
                     down.map(|(other, state)| format!("{other} is {}", state.describe())).collect();
-                return Err(Failure::refused(format!("{member}: was left as it is; the quorum would be lost"))
-                    .cause(format!(
-                        "without it {left} of {} members serve, and a quorum needs {}: {}",
-                        voters.0.len(),
-                        voters.quorum(),
-                        down.join("; ")
-                    ))
-                    .hint("bring up what is down, then run the command again"));
+                return Err(Failure::refused(format!(
+                    "{member}: was left as it is; the quorum would be lost"
+                ))
+                .cause(format!(
+                    "without it {left} of {} members serve, and a quorum needs {}: {}",
+                    voters.0.len(),
+                    voters.quorum(),
+                    down.join("; ")
+                ))
+                .hint("bring up what is down, then run the command again"));
             }
         }
         Ok(seen.iter().map(|(other, _)| other).filter(|other| serves(other)).cloned().collect())
@@ -90,8 +92,33 @@ impl Operator {
     }
 
     pub(super) async fn reconfigure(&self, servers: &[String]) -> Result<String, Failure> {
-        self.zookeeper().await?.reconfigure(servers).await?;
+        let wanted = server_list(&servers.join("\n"));
+        let asked = async { self.zookeeper().await?.reconfigure(servers).await };
+        match asked.await {
+            Ok(()) => {}
+            // A leader that takes itself out closes its connections, also the one that would have told of it.
+            Err(failure) if failure.kind == FailureKind::Unreachable => {
+                self.await_servers(&wanted).await.ok_or(failure)?;
+            }
+            Err(failure) => return Err(failure),
+        }
         Ok(format!("ZooKeeper has {} servers now", servers.len()))
+    }
+
+    /// Asks members until one runs with these servers; `None` when none does in time.
+    async fn await_servers(&self, wanted: &ServerList) -> Option<()> {
+        let start = Instant::now();
+        let limit = self.settings.timeouts.zookeeper;
+        while start.elapsed() < self.settings.timeouts.ensemble {
+            for member in self.ensemble.members() {
+                let running = running_config(member, limit).await;
+                if running.is_ok_and(|running| server_list(&running) == *wanted) {
+                    return Some(());
+                }
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        None
     }
 
     /// Tells each node of the members there are now; one that cannot be told keeps no other from it.
@@ -153,9 +180,11 @@ impl Operator {
         reader.close().await;
         match read? {
             Some(_) => Ok(()),
-            None => Err(Failure::failed(format!("{member}: does not have what was written through another member"))
-                .cause(format!("{path} is not there after a sync"))
-                .hint("see how far behind it is: arcusctl zookeeper status")),
+            None => Err(Failure::failed(format!(
+                "{member}: does not have what was written through another member"
+            ))
+            .cause(format!("{path} is not there after a sync"))
+            .hint("see how far behind it is: arcusctl zookeeper status")),
         }
     }
 }

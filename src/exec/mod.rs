@@ -5,12 +5,12 @@
 
 mod deploy;
 mod ensemble;
+mod ensemble_rolling;
 mod exit_status;
 mod member_words;
 mod nodes;
 mod operator;
 mod prepare;
-mod ensemble_rolling;
 mod readiness;
 mod restarting;
 mod stopping;

@@ -8,6 +8,7 @@ mod hosts;
 mod preflight;
 mod prepared;
 mod sessions;
+mod storage;
 mod tree;
 mod znodes;
 
@@ -27,6 +28,7 @@ pub use prepared::{
     Entry, InstallPlace, LimitsSeen, PackageManager, PreparedSeen, Rights, RunPlace, inspect_prepared,
 };
 pub use sessions::inspect_session_timeouts;
+pub use storage::{SnapshotSeen, StorageSeen, inspect_storage};
 pub use tree::{ArcusTree, Mapping, RegisteredCode};
 pub use znodes::ZnodesSeen;
 

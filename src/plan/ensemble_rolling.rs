@@ -25,7 +25,8 @@ pub fn restart_rolling(
     if serving < wish.ensemble.quorum() {
         // One by one they would not come up: each would wait for a quorum that the others are to make.
         let mut plan = restart_at_once(wish, members, selected)?;
-        plan.notes.push("the ensemble has no quorum now, so nothing is lost by restarting all at once".to_owned());
+        plan.notes
+            .push("the ensemble has no quorum now, so nothing is lost by restarting all at once".to_owned());
         return Ok(plan);
     }
     let layouts = layouts(wish, members)?;

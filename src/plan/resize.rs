@@ -62,6 +62,7 @@ struct Change<'a> {
 pub fn resize(asked: &Resize, seen: &ResizeSeen) -> Result<Plan, Failures> {
     let layouts = by_id(layouts(&asked.wish, &seen.members)?);
     refuse_moving(asked)?;
+    let seen = &with_those_alone(seen, &layouts);
     let (old, new) = next_change(asked, seen, &layouts)?;
     let members = seen.members.iter().map(|(member, state, seen)| (member, (state, seen.as_ref().ok())));
     let change =
@@ -81,6 +82,17 @@ pub fn resize(asked: &Resize, seen: &ResizeSeen) -> Result<Plan, Failures> {
         plan.hold(Target::Member(member.clone()), fact);
     }
     Ok(plan)
+}
+
+/// A server that serves alone runs with no list; it is the only one on its own.
+fn with_those_alone(seen: &ResizeSeen, layouts: &BTreeMap<u32, MemberLayout>) -> ResizeSeen {
+    let mut seen = seen.clone();
+    for (member, list) in &mut seen.running {
+        if list.is_empty() {
+            *list = zoo_cfg::list_of(layouts.values().filter(|layout| layout.member == *member));
+        }
+    }
+    seen
 }
 
 fn by_id(layouts: Vec<MemberLayout>) -> BTreeMap<u32, MemberLayout> {
@@ -140,8 +152,10 @@ fn next_change(
                 .hint("list the members as they run (arcusctl zookeeper status), and name what is to come or go")
                 .into());
             }
-            let joining = asked.named.iter().filter_map(id_of).find(|id| wanted.contains(id) && !settled.contains(id));
-            let leaving = asked.named.iter().filter_map(id_of).find(|id| !wanted.contains(id) && settled.contains(id));
+            let joining =
+                asked.named.iter().filter_map(id_of).find(|id| wanted.contains(id) && !settled.contains(id));
+            let leaving =
+                asked.named.iter().filter_map(id_of).find(|id| !wanted.contains(id) && settled.contains(id));
             let mut next = settled.clone();
             if let Some(id) = joining {
                 next.insert(id);
@@ -276,9 +290,11 @@ impl Change<'_> {
     fn refuse_unfit(&self) -> Result<(), Failures> {
         let mut failures = Vec::new();
         for layout in self.layouts_of(&self.new) {
-            let Some((member, state, seen)) = self.members.get(&layout.member).and_then(|(state, seen)| {
-                Some((&layout.member, *state, (*seen)?))
-            }) else {
+            let Some((member, state, seen)) = self
+                .members
+                .get(&layout.member)
+                .and_then(|(state, seen)| Some((&layout.member, *state, (*seen)?)))
+            else {
                 failures.push(unseen(layout));
                 continue;
             };
@@ -289,7 +305,10 @@ impl Change<'_> {
             if !self.old.contains(&layout.id) && seen.has_data && seen.pid.is_none() && !begun {
                 failures.push(
                     Failure::refused(format!("{member}: keeps znodes of an earlier time"))
-                        .cause(format!("{}/version-2 is not empty; a new member takes over what the others have", layout.data_dir))
+                        .cause(format!(
+                            "{}/version-2 is not empty; a new member takes over what the others have",
+                            layout.data_dir
+                        ))
                         .hint(format!(
                             "set it aside on that host: mv {0}/version-2 {0}/version-2.old",
                             layout.data_dir
@@ -322,7 +341,10 @@ impl Change<'_> {
         }
         self.configure_newcomers(plan, &due);
         let steps = self.in_turn(plan, due)?;
-        let running = steps.iter().filter(|(.., action)| matches!(action, Action::CycleMember { keep, .. } if !keep.is_empty())).count();
+        let running = steps
+            .iter()
+            .filter(|(.., action)| matches!(action, Action::CycleMember { keep, .. } if !keep.is_empty()))
+            .count();
         for (title, layout, action) in steps {
             plan.gated_stage(title, Gate::Unbroken, vec![Step::new(member(layout), action)]);
         }
@@ -406,7 +428,8 @@ impl Change<'_> {
                     continue;
                 }
                 let config = self.new_config(layout, &self.old, plan);
-                let action = Action::CycleMember { layout: layout.clone(), runs: false, config, keep: Vec::new() };
+                let action =
+                    Action::CycleMember { layout: layout.clone(), runs: false, config, keep: Vec::new() };
                 steps.push(("Bring back", layout, action));
                 up.insert(layout.id);
             }
@@ -419,7 +442,8 @@ impl Change<'_> {
                 // It was given the old list for a moment.
                 (!self.serves(layout)).then(|| self.config_of(layout, &self.new))
             });
-            let action = Action::CycleMember { layout: layout.clone(), runs: true, config, keep: keep.clone() };
+            let action =
+                Action::CycleMember { layout: layout.clone(), runs: true, config, keep: keep.clone() };
             steps.push(("Restart", layout, action));
         }
         Ok(steps)
@@ -443,10 +467,12 @@ impl Change<'_> {
                 format!("{} is {state}", layout.member)
             })
             .collect();
-        let failure = Failure::refused("the members cannot be restarted one by one without losing the quorum");
+        let failure =
+            Failure::refused("the members cannot be restarted one by one without losing the quorum");
         let failure = if down.is_empty() {
             let (old, new) = (self.old.len(), self.new.len());
-            failure.cause(format!("from {old} members to {new}, none of them can be done without for a moment"))
+            failure
+                .cause(format!("from {old} members to {new}, none of them can be done without for a moment"))
         } else {
             failure.cause(down.join("; ")).hint("bring up what is down first: arcusctl zookeeper start")
         };
@@ -456,7 +482,8 @@ impl Change<'_> {
     /// A member that starts with a list without the leader cannot follow it. So a leader that is to go is restarted first,
     /// as it is: another is elected meanwhile. The change itself is planned once that is seen.
     fn hand_over(&self, plan: &mut Plan) -> Result<bool, Failures> {
-        let leaving = self.layouts_of(&self.old).find(|layout| !self.new.contains(&layout.id) && self.leads(layout));
+        let leaving =
+            self.layouts_of(&self.old).find(|layout| !self.new.contains(&layout.id) && self.leads(layout));
         let Some(leader) = leaving else { return Ok(false) };
         let others = |fits: &dyn Fn(&MemberLayout) -> bool| {
             let others = self.layouts_of(&self.old).filter(|layout| layout.id != leader.id);
@@ -529,7 +556,9 @@ impl Change<'_> {
         self.prove(plan, &self.new);
         self.retire(plan);
         plan.risk = Risk::Interrupts {
-            what: format!("{stopped} running ZooKeeper member(s) will stop at once, and the ensemble is interrupted until they are up again"),
+            what: format!(
+                "{stopped} running ZooKeeper member(s) will stop at once, and the ensemble is interrupted until they are up again"
+            ),
         };
     }
 
@@ -540,8 +569,10 @@ impl Change<'_> {
             return Ok(());
         }
         self.refuse_unfit()?;
-        let newcomers: Vec<&MemberLayout> =
-            self.layouts_of(&self.new).filter(|layout| !self.old.contains(&layout.id) && !self.serves(layout)).collect();
+        let newcomers: Vec<&MemberLayout> = self
+            .layouts_of(&self.new)
+            .filter(|layout| !self.old.contains(&layout.id) && !self.serves(layout))
+            .collect();
         let enabled = |properties: &BTreeMap<String, String>| {
             properties.get("reconfigEnabled").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         };
@@ -558,7 +589,10 @@ impl Change<'_> {
         }
         let server = |layout: &MemberLayout| {
             let MemberLayout { id, member, peer_port, election_port, .. } = layout;
-            format!("server.{id}={}:{peer_port}:{election_port}:participant;{}", member.host, member.client_port)
+            format!(
+                "server.{id}={}:{peer_port}:{election_port}:participant;{}",
+                member.host, member.client_port
+            )
         };
         let servers = self.layouts_of(&self.new).map(server).collect();
         let step = Step::new(Target::Ensemble, Action::Reconfigure { servers });
@@ -566,7 +600,11 @@ impl Change<'_> {
         self.prove(plan, &self.new);
         self.retire(plan);
         plan.risk = Risk::Interrupts {
-            what: format!("ZooKeeper changes its servers from {} to {}; nobody is restarted", self.old.len(), self.new.len()),
+            what: format!(
+                "ZooKeeper changes its servers from {} to {}; nobody is restarted",
+                self.old.len(),
+                self.new.len()
+            ),
         };
         Ok(())
     }
@@ -591,7 +629,8 @@ impl Change<'_> {
         }
         if !steps.is_empty() && plan.risk == Risk::Harmless {
             let names: Vec<String> = retired.iter().map(|layout| layout.member.to_string()).collect();
-            plan.risk = Risk::Interrupts { what: format!("{} will stop; it votes no more", names.join(", ")) };
+            plan.risk =
+                Risk::Interrupts { what: format!("{} will stop; it votes no more", names.join(", ")) };
         }
         plan.gated_stage("Retire", Gate::Unbroken, steps);
     }

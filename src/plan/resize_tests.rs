@@ -47,21 +47,17 @@ fn serving(resize: &Resize, voters: &str, leader: &str) -> ResizeSeen {
     let voters = of(voters);
     let wish = EnsembleWish { ensemble: voters.clone(), ..resize.wish.clone() };
     let bare = |member: &EnsembleMember| {
-        let seen = MemberSeen {
-            myid: None,
-            config: None,
-            has_data: false,
-            pid: None,
-            installed: true,
-            java: true,
-        };
+        let seen =
+            MemberSeen { myid: None, config: None, has_data: false, pid: None, installed: true, java: true };
         (member.clone(), down(), Ok(seen))
     };
     let members: Members = voters.members().iter().map(bare).collect();
     let layouts = layouts(&wish, &members).unwrap();
     let list = zoo_cfg::list_of(&layouts);
-    let mut seen =
-        ResizeSeen { members: resize.wish.ensemble.members().iter().map(bare).collect(), running: BTreeMap::new() };
+    let mut seen = ResizeSeen {
+        members: resize.wish.ensemble.members().iter().map(bare).collect(),
+        running: BTreeMap::new(),
+    };
     for (member, state, here) in &mut seen.members {
         let Some(layout) = layouts.iter().find(|layout| layout.member == *member) else { continue };
         let mode = if *member == named(leader) { Mode::Leader } else { Mode::Follower };
@@ -120,13 +116,14 @@ impl ResizeSeen {
         let lists: BTreeSet<&ServerList> = self.running.values().collect();
         for list in lists {
             let serve = list.values().filter(|server| {
-                self.members.iter().any(|(member, state, _)| {
-                    member.host.as_str() == server.host && state.stats().is_some()
-                })
+                self.members
+                    .iter()
+                    .any(|(member, state, _)| member.host.as_str() == server.host && state.stats().is_some())
             });
             assert!(serve.count() > list.len() / 2, "{when}: no quorum of {list:?}");
         }
-        let ids: BTreeSet<Vec<u32>> = self.running.values().map(|list| list.keys().copied().collect()).collect();
+        let ids: BTreeSet<Vec<u32>> =
+            self.running.values().map(|list| list.keys().copied().collect()).collect();
         assert!(ids.len() <= 2, "{when}: {ids:?}");
     }
 
@@ -180,7 +177,8 @@ impl ResizeSeen {
     }
 
     fn lists(&self) -> BTreeSet<String> {
-        let text = |list: &ServerList| list.values().map(|server| server.host.clone()).collect::<Vec<_>>().join(",");
+        let text =
+            |list: &ServerList| list.values().map(|server| server.host.clone()).collect::<Vec<_>>().join(",");
         self.running.values().map(text).collect()
     }
 }
@@ -231,7 +229,10 @@ fn five_become_three_and_who_goes_is_stopped_when_nobody_counts_it_any_more() {
     let asked = remove("a,b,c,d,e", "d,e");
     let mut seen = serving(&asked, "a,b,c,d,e", "a");
     let first = resize(&asked, &seen).unwrap();
-    assert_eq!(described(&first).last().unwrap(), "d:2181: stop ZooKeeper, set /opt/arcus/zookeeper/conf/zoo.cfg aside");
+    assert_eq!(
+        described(&first).last().unwrap(),
+        "d:2181: stop ZooKeeper, set /opt/arcus/zookeeper/conf/zoo.cfg aside"
+    );
     let steps = seen.settle(&asked);
     assert_eq!(seen.lists(), BTreeSet::from(["a,b,c".to_owned()]));
     assert!(seen.of(&named("d")).1.has_data && seen.of(&named("d")).1.pid.is_none(), "{steps:#?}");
@@ -288,7 +289,11 @@ fn what_would_cost_the_quorum_is_refused_unless_it_is_asked_for() {
         assert!(told.contains("without losing the quorum"), "{told}");
         asked.at_once = true;
         let plan = resize(&asked, &seen).unwrap();
-        assert!(matches!(&plan.risk, Risk::Interrupts { what } if what.contains("interrupted")), "{:?}", plan.risk);
+        assert!(
+            matches!(&plan.risk, Risk::Interrupts { what } if what.contains("interrupted")),
+            "{:?}",
+            plan.risk
+        );
     }
 }
 

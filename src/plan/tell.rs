@@ -15,7 +15,8 @@ pub fn tell_nodes(
 ) -> Plan {
     let mut plan = Plan::new(command);
     let wanted = ensemble.to_string();
-    let set = |list: &str| -> BTreeSet<String> { list.split(',').map(|entry| entry.trim().to_owned()).collect() };
+    let set =
+        |list: &str| -> BTreeSet<String> { list.split(',').map(|entry| entry.trim().to_owned()).collect() };
     let mut told = 0;
     let mut due = Vec::new();
     for (node, follows) in nodes {
@@ -53,8 +54,11 @@ mod tests {
         let ensemble = Ensemble::parse("a:2181,b:2181").unwrap();
         let node = |port: u16| -> NodeAddr { format!("10.0.0.1:{port}").parse().unwrap() };
         let silent = Err(Failure::unreachable("10.0.0.1:3: the cache node does not answer"));
-        let nodes =
-            [(node(1), Ok("b:2181,a:2181".to_owned())), (node(2), Ok("a:2181".to_owned())), (node(3), silent)];
+        let nodes = [
+            (node(1), Ok("b:2181,a:2181".to_owned())),
+            (node(2), Ok("a:2181".to_owned())),
+            (node(3), silent),
+        ];
         let plan = tell_nodes("zookeeper add", &ensemble, &nodes);
         let actions: Vec<&Action> = plan.steps().map(|step| &step.action).collect();
         assert_eq!(actions, [&Action::TellNodes { nodes: vec![node(2)], zookeeper: "a:2181,b:2181".into() }]);

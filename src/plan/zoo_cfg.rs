@@ -97,7 +97,9 @@ pub fn server_list(text: &str) -> ServerList {
         })
     };
     let lines = parse(text).into_iter();
-    lines.filter_map(|(key, value)| Some((key.strip_prefix("server.")?.parse().ok()?, server(&value)?))).collect()
+    lines
+        .filter_map(|(key, value)| Some((key.strip_prefix("server.")?.parse().ok()?, server(&value)?)))
+        .collect()
 }
 
 /// The list as a member of `all` would have it in its `zoo.cfg`.
@@ -114,7 +116,8 @@ pub(super) fn list_of<'a>(all: impl IntoIterator<Item = &'a MemberLayout>) -> Se
 /// What else than the servers changes when `new` takes the place of `old`: `key: old -> new`.
 pub(super) fn other_changes(old: &str, new: &str) -> Vec<String> {
     let (old, new) = (parse(old), parse(new));
-    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).filter(|key| !key.starts_with("server.")).collect();
+    let keys: BTreeSet<&String> =
+        old.keys().chain(new.keys()).filter(|key| !key.starts_with("server.")).collect();
     let said = |value: Option<&String>| value.map_or("nothing", String::as_str).to_owned();
     keys.into_iter()
         .filter(|key| old.get(*key) != new.get(*key))
@@ -130,10 +133,8 @@ mod tests {
     fn reads_what_other_tools_wrote() {
         let text = "# arcus\n tickTime = 2000\nserver.3=zk3:2888:3888\nserver.1 = 10.0.0.1:2888:3888:participant;2181\n";
         assert_eq!(parse(text)["tickTime"], "2000");
-        let servers: Vec<(u32, String, u16)> = server_list(text)
-            .into_iter()
-            .map(|(id, server)| (id, server.host, server.peer_port))
-            .collect();
+        let servers: Vec<(u32, String, u16)> =
+            server_list(text).into_iter().map(|(id, server)| (id, server.host, server.peer_port)).collect();
         assert_eq!(servers, [(1, "10.0.0.1".into(), 2888), (3, "zk3".into(), 2888)]);
         assert!(!is_reconfigured(text));
         assert!(is_reconfigured("dynamicConfigFile=/x/zoo.cfg.dynamic.100000000\n"));

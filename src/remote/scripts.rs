@@ -45,6 +45,8 @@ pub const STOP_MEMBER: &str =
     concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/stop_member.sh"));
 /// Sets the `zoo.cfg` of a member aside.
 pub const RETIRE_MEMBER: &str = include_str!("scripts/retire_member.sh");
+/// Describes what a member keeps on its disk.
+pub const MEMBER_STORAGE: &str = include_str!("scripts/member_storage.sh");
 /// Prints the end of a member's log.
 pub const MEMBER_LOG: &str = include_str!("scripts/member_log.sh");
 /// Lists the memcached processes.

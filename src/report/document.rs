@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::exit_code::exit_code;
 use super::{PingAnswer, RunDetail, RunSummary};
-use crate::check::{CheckItem, Verdict};
+use crate::check::{CheckItem, EnsembleStanding, Verdict};
 use crate::config::EnsembleSource;
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Outcome, RunReport, StepResult};
@@ -68,6 +68,7 @@ pub enum Data {
     Checks(Vec<CheckItem>),
     Locks(Vec<LockStatus>),
     Ensemble(EnsembleList),
+    Standing(EnsembleStanding),
 }
 
 /// The ensemble as it is now, and where the operator has another list written down.
@@ -94,7 +95,10 @@ impl EnsembleList {
         let mut change = Vec::new();
         if ensemble != listed {
             change.push(place);
-            change.push("wherever else the list stands: clients, other operators, scripts that start cache nodes".to_owned());
+            change.push(
+                "wherever else the list stands: clients, other operators, scripts that start cache nodes"
+                    .to_owned(),
+            );
         }
         Self { ensemble: ensemble.clone(), change }
     }
@@ -283,6 +287,14 @@ impl Document {
     /// The last runs that changed a cloud.
     pub fn of_cloud_runs(runs: Vec<CloudRun>) -> Self {
         Self { data: Some(Data::CloudRuns(runs)), ..Self::new("history") }.settle(true)
+    }
+
+    /// How the ensemble stands.
+    pub fn of_standing(standing: EnsembleStanding) -> Self {
+        let failures = standing.failures();
+        let success = standing.serving > 0;
+        Self { failures, data: Some(Data::Standing(standing)), ..Self::new("zookeeper status") }
+            .settle(success)
     }
 
     /// What the ensemble is once members came or went.

@@ -11,6 +11,7 @@ mod ping;
 mod plans;
 mod printer;
 mod progress;
+mod standing;
 mod tables;
 mod terminal;
 
@@ -18,8 +19,8 @@ mod terminal;
 mod message_tests;
 
 pub use document::{
-    Data, Document, EnsembleList, HostReleases, KeyOwner, KeyReport, MemberReport, NextStep, NodeShare, VERSION,
-    WrittenFiles,
+    Data, Document, EnsembleList, HostReleases, KeyOwner, KeyReport, MemberReport, NextStep, NodeShare,
+    VERSION, WrittenFiles,
 };
 pub use exit_code::{exit_code_of, exit_codes};
 pub use history::{RunDetail, RunSummary, command_line, outcome_of};

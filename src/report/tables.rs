@@ -29,6 +29,7 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Run(run) => history::render_run(run),
         Data::Locks(locks) => render_locks(locks),
         Data::Ensemble(list) => render_list(list),
+        Data::Standing(standing) => super::standing::render(standing),
         Data::CloudRuns(runs) => history::render_cloud_runs(runs),
         Data::Checks(items) => super::checks::render(items),
     }

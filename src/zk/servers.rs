@@ -30,7 +30,8 @@ impl ZooKeeper {
     pub async fn reconfigure(&self, servers: &[String]) -> Result<(), Failure> {
         let what = "change its servers";
         let update = EnsembleUpdate::New { ensemble: servers.iter().map(String::as_str) };
-        let by_hand = format!("zkCli.sh: addauth digest super:PASSWORD, then reconfig -members {}", servers.join(","));
+        let by_hand =
+            format!("zkCli.sh: addauth digest super:PASSWORD, then reconfig -members {}", servers.join(","));
         let changed = async { self.client.update_ensemble(update, None).await.map(|_| ()) };
         let refused = async {
             match changed.await {
@@ -43,10 +44,14 @@ impl ZooKeeper {
             Ok(()) => Ok(()),
             Err(Error::NoAuth) => Err(Failure::refused("ZooKeeper does not let arcusctl change its servers")
                 .cause("/zookeeper/config may be written by the super user alone; skipACL is not set")
-                .hint(format!("do it by hand as the super user, with {by_hand}; then run the command again"))),
+                .hint(format!(
+                    "do it by hand as the super user, with {by_hand}; then run the command again"
+                ))),
             Err(_) => Err(Failure::refused("ZooKeeper does not change its servers at run time")
                 .cause("reconfigEnabled is not true in the members that run")
-                .hint("set reconfigEnabled = true in [zookeeper.properties], zookeeper init, zookeeper restart")),
+                .hint(
+                    "set reconfigEnabled = true in [zookeeper.properties], zookeeper init, zookeeper restart",
+                )),
         }
     }
 }

@@ -10,6 +10,7 @@ mod check;
 mod coexist;
 mod cut_points;
 mod deploy;
+mod ensemble;
 mod failures;
 mod history;
 mod hosts;

@@ -1,5 +1,6 @@
 //! A site to operate: a lab, a package, and the program run from the admin's machine.
 
+mod load;
 mod uploads;
 mod znodes;
 

@@ -30,12 +30,20 @@ impl Znode {
 impl Site {
     /// Does something with a ZooKeeper client that is none of the program's, from the admin's machine.
     pub(crate) fn zookeeper<T: Send>(&self, work: impl AsyncFnOnce(&Client) -> T + Send) -> T {
-        let ensemble = self.ensemble();
+        self.zookeeper_at(&self.ensemble(), work)
+    }
+
+    /// The same through these members.
+    pub(crate) fn zookeeper_at<T: Send>(
+        &self,
+        ensemble: &str,
+        work: impl AsyncFnOnce(&Client) -> T + Send,
+    ) -> T {
         let inside = self.lab.inside(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             Ok(runtime.block_on(async {
                 let client =
-                    Client::connector().with_server_version(3, 5, 9).connect(&ensemble).await.unwrap();
+                    Client::connector().with_server_version(3, 5, 9).connect(ensemble).await.unwrap();
                 work(&client).await
             }))
         });
