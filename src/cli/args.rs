@@ -12,6 +12,7 @@ use super::complete;
 pub use super::history::{History, HistoryShow, Resume};
 pub use super::lock::Lock;
 use super::offline::Offline;
+pub use super::status::Status;
 use crate::model::{EnsembleMember, ServiceCode};
 use crate::plan::Selector;
 
@@ -128,6 +129,8 @@ pub enum Command {
     Memcached(Memcached),
     /// Tell which cache node has a key
     Locate(Locate),
+    /// Show each node as registered, running, a member and by its own answer, and where these disagree
+    Status(Status),
     /// Time an answer from every member, host and cache node of a cloud
     Ping {
         /// The service code

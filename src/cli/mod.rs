@@ -22,6 +22,7 @@ mod ping;
 mod quicksetup;
 mod releases;
 mod selecting;
+pub mod status;
 mod trust;
 mod usage;
 mod zookeeper;
@@ -139,6 +140,7 @@ async fn dispatch(command: Command, global: &Global, context: &Context) -> Resul
         Command::Zookeeper(command) => zookeeper::run(context, command).await,
         Command::Memcached(command) => memcached::run(context, command).await,
         Command::Locate(args) => locate::locate(context, &args).await,
+        Command::Status(args) => status::status(context, &args).await,
         Command::Ping { code } => ping::ping(context, &code).await,
         Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
         Command::Lock(command) => lock::run(context, command).await,
@@ -169,6 +171,7 @@ fn name(command: &Command) -> &'static str {
         Command::Memcached(Memcached::Stop { .. }) => "memcached stop",
         Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
         Command::Locate(_) => "locate",
+        Command::Status(_) => "status",
         Command::Ping { .. } => "ping",
         Command::Quicksetup(_) => "quicksetup",
         Command::Offline(command) => command.name(),

@@ -2,6 +2,7 @@
 //!
 //! Boundary: values only. A value that exists is valid; nothing here reads a clock, a file, a host or ZooKeeper.
 
+mod age;
 mod bytes;
 mod cloud;
 mod ensemble;
@@ -12,6 +13,7 @@ mod release;
 mod service_code;
 pub mod znode;
 
+pub use age::human_age;
 pub use bytes::human_bytes;
 pub use cloud::{Cloud, NodeOptions, NodeSpec};
 pub use ensemble::{Ensemble, EnsembleFault, EnsembleMember};

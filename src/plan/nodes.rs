@@ -29,7 +29,7 @@ pub struct NodesSeen {
 
 impl NodesSeen {
     /// The memcached on the port of `addr`, if its host could be looked at.
-    fn on_port(&self, host: &HostName, addr: NodeAddr) -> Inspected<Option<&NodeProcess>> {
+    pub(crate) fn on_port(&self, host: &HostName, addr: NodeAddr) -> Inspected<Option<&NodeProcess>> {
         let processes = match self.processes.get(host) {
             Some(processes) => processes.as_ref().map_err(Clone::clone)?,
             None => return Err(Failure::unreachable(format!("{host}: was not looked at"))),
@@ -38,7 +38,7 @@ impl NodesSeen {
     }
 
     /// The process may be signalled as `addr`: of this install, and of this ensemble or a member of this cloud.
-    fn owns(&self, process: &NodeProcess, addr: NodeAddr, ensemble: &Ensemble) -> bool {
+    pub(crate) fn owns(&self, process: &NodeProcess, addr: NodeAddr, ensemble: &Ensemble) -> bool {
         let given = process.zookeeper.as_deref().unwrap_or_default();
         let shares = given
             .split(',')
@@ -56,7 +56,7 @@ impl Selection {
     }
 
     /// Names every selected address that the cloud does not have.
-    fn check(&self, code: &ServiceCode, known: &BTreeSet<NodeAddr>) -> Result<(), Failures> {
+    pub(super) fn check(&self, code: &ServiceCode, known: &BTreeSet<NodeAddr>) -> Result<(), Failures> {
         let Self::Only(addrs) = self else { return Ok(()) };
         let unknown = addrs.difference(known).map(|addr| {
             Failure::refused(format!("{addr} is no node of {code}"))
@@ -133,7 +133,7 @@ fn launch(
     }
 }
 
-fn foreign(addr: NodeAddr, process: &NodeProcess) -> Failure {
+pub(super) fn foreign(addr: NodeAddr, process: &NodeProcess) -> Failure {
     Failure::refused(format!(
         "{addr}: its port belongs to a memcached that is not of this install and ensemble"
     ))

@@ -11,6 +11,7 @@ mod ping;
 mod plans;
 mod printer;
 mod progress;
+mod status;
 mod tables;
 mod terminal;
 
@@ -25,3 +26,4 @@ pub use exit_code::{exit_code_of, exit_codes};
 pub use history::{RunDetail, RunSummary, command_line, outcome_of};
 pub use ping::PingAnswer;
 pub use printer::{Answer, Printer, SAID};
+pub use status::StatusReport;

@@ -9,4 +9,4 @@ mod own;
 
 pub use client::ZooKeeper;
 pub use four_letter::{MemberState, Mode, ServerStats, probe_member, probe_members};
-pub use membership::Membership;
+pub use membership::{MemberSession, Members, Membership};
