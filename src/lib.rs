@@ -17,4 +17,5 @@ pub mod plan;
 pub mod remote;
 pub mod report;
 pub mod ring;
+pub mod status;
 pub mod zk;

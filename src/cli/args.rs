@@ -14,6 +14,7 @@ pub use super::history::{History, HistoryShow, Resume};
 pub use super::lock::Lock;
 use super::offline::Offline;
 pub use super::resize::ResizeArgs;
+pub use super::status::Status;
 use crate::model::{EnsembleMember, ServiceCode};
 use crate::plan::Selector;
 
@@ -134,6 +135,8 @@ pub enum Command {
     Backup(Backup),
     /// Put back what a backup has and ZooKeeper lacks; live members are never touched
     Restore(Restore),
+    /// Show each node as registered, running, a member and by its own answer, and where these disagree
+    Status(Status),
     /// Time an answer from every member, host and cache node of a cloud
     Ping {
         /// The service code

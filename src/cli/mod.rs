@@ -25,6 +25,7 @@ mod releases;
 mod resize;
 mod selecting;
 mod standing;
+pub mod status;
 mod trust;
 mod usage;
 mod zookeeper;
@@ -144,6 +145,7 @@ async fn dispatch(command: Command, global: &Global, context: &Context) -> Resul
         Command::Backup(args) => backup::backup(context, &args).await,
         Command::Restore(args) => backup::restore(context, &args).await,
         Command::Locate(args) => locate::locate(context, &args).await,
+        Command::Status(args) => status::status(context, &args).await,
         Command::Ping { code } => ping::ping(context, &code).await,
         Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
         Command::Lock(command) => lock::run(context, command).await,
@@ -179,6 +181,7 @@ fn name(command: &Command) -> &'static str {
         Command::Backup(_) => "backup",
         Command::Restore(_) => "restore",
         Command::Locate(_) => "locate",
+        Command::Status(_) => "status",
         Command::Ping { .. } => "ping",
         Command::Quicksetup(_) => "quicksetup",
         Command::Offline(command) => command.name(),

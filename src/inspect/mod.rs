@@ -3,6 +3,7 @@
 //! Boundary: changes nothing anywhere. Every host is asked at once; what one host answers, or that it does not, never
 //! keeps another from being asked.
 
+mod answers;
 mod clouds;
 mod hosts;
 mod preflight;
@@ -12,6 +13,7 @@ mod storage;
 mod tree;
 mod znodes;
 
+pub use answers::{Figures, NodeAnswer, ZooKeeperSaid, inspect_answer, inspect_answers};
 pub use clouds::{
     CloudReport, CloudStatus, NodeLabel, RegisteredNode, hostnames_of, members_of, others_of,
     registered_cloud, report_cloud,

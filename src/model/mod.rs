@@ -3,6 +3,7 @@
 //! Boundary: values only. A value that exists is valid; nothing here reads a clock, a file, a host or ZooKeeper.
 
 mod backup;
+mod age;
 mod bytes;
 mod cloud;
 mod ensemble;
@@ -17,6 +18,7 @@ pub use backup::{
     BACKUP_FORMAT, BACKUP_ROOTS, BACKUP_VERSION, Backup, BackupReport, SavedZnode, is_log_entry, is_presence,
     owners_of,
 };
+pub use age::human_age;
 pub use bytes::human_bytes;
 pub use cloud::{Cloud, NodeOptions, NodeSpec};
 pub use ensemble::{Ensemble, EnsembleFault, EnsembleMember};

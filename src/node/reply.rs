@@ -1,10 +1,13 @@
 //! What a cache node answers.
 
+use serde::Serialize;
+
 use crate::error::Failure;
 use crate::model::NodeAddr;
 
 /// The answer to `ready`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Readiness {
     Ready,
     /// It has not joined its cloud, or lost its place there.

@@ -30,7 +30,7 @@ pub struct NodesSeen {
 
 impl NodesSeen {
     /// The memcached on the port of `addr`, if its host could be looked at.
-    pub(super) fn on_port(&self, host: &HostName, addr: NodeAddr) -> Inspected<Option<&NodeProcess>> {
+    pub(crate) fn on_port(&self, host: &HostName, addr: NodeAddr) -> Inspected<Option<&NodeProcess>> {
         let processes = match self.processes.get(host) {
             Some(processes) => processes.as_ref().map_err(Clone::clone)?,
             None => return Err(Failure::unreachable(format!("{host}: was not looked at"))),
@@ -46,7 +46,7 @@ impl NodesSeen {
     }
 
     /// The process may be signalled as `addr`: of this install, and of this ensemble or a member of this cloud.
-    pub(super) fn owns(&self, process: &NodeProcess, addr: NodeAddr, ensemble: &Ensemble) -> bool {
+    pub(crate) fn owns(&self, process: &NodeProcess, addr: NodeAddr, ensemble: &Ensemble) -> bool {
         let given = process.zookeeper.as_deref().unwrap_or_default();
         let shares = given
             .split(',')

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::exit_code::exit_code;
-use super::{PingAnswer, RunDetail, RunSummary};
 use crate::check::{CheckItem, EnsembleStanding, Verdict};
 use crate::config::EnsembleSource;
+use super::{PingAnswer, RunDetail, RunSummary, StatusReport, exit_code_of};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
@@ -17,6 +17,7 @@ use crate::journal::CloudRun;
 use crate::lock::LockStatus;
 use crate::model::{BackupReport, Ensemble, EnsembleMember, HostName, NodeAddr, ReleaseId};
 use crate::plan::Plan;
+use crate::status::CloudStatus;
 use crate::zk::{MemberState, Mode};
 
 /// Counts up when a program that reads the JSON output would have to change.
@@ -58,6 +59,7 @@ pub enum Data {
     Answers(Vec<PingAnswer>),
     Hosts(Vec<HostReleases>),
     Keys(KeyReport),
+    Status(StatusReport),
     /// What is printed as it is.
     Text(String),
     Backup(BackupReport),
@@ -227,29 +229,34 @@ impl Document {
 
     /// The state of these members of an ensemble of `size`.
     pub fn of_ensemble(states: Vec<(EnsembleMember, MemberState)>, size: usize) -> Self {
-        let judge = |member: &EnsembleMember, state: &MemberState| {
-            match state.stats() {
-            None => Some(
-                Failure::unreachable(format!("{member}: does not serve"))
-                    .cause(state.describe())
-                    .hint(match state {
-                        MemberState::Unreachable { .. } => "see whether its host is up and reachable from here",
-                        _ => "start it: arcusctl zookeeper start",
-                    }),
-            ),
-            Some(stats) if size > 1 && stats.mode == Mode::Standalone => Some(
-                Failure::failed(format!("{member}: serves alone, it is no member of an ensemble"))
-                    .cause(format!("the ensemble list has {size} members, and its zoo.cfg one"))
-                    .hint("clients that reach it see other znodes than the rest; see arcusctl zookeeper init --dry-run"),
-            ),
-            Some(_) => None,
-        }
-        };
         let failures: Vec<Failure> =
-            states.iter().filter_map(|(member, state)| judge(member, state)).collect();
+            states.iter().filter_map(|(member, state)| member_failure(member, state, size)).collect();
         let success = failures.len() < states.len();
         let members = states.into_iter().map(|(member, state)| MemberReport { member, state }).collect();
         Self { failures, data: Some(Data::Members(members)), ..Self::new("zookeeper stat") }.settle(success)
+    }
+
+    /// The ensemble and the clouds, and what could not be looked at. Whatever disagrees has failed; without ZooKeeper
+    /// nobody knows who is a member, and that is worse than anything that was seen. `nodes_too` when a person is to see
+    /// the nodes.
+    pub fn of_status(
+        report: StatusReport,
+        unseen: Vec<Failure>,
+        has_zookeeper: bool,
+        nodes_too: bool,
+    ) -> Self {
+        let size = report.ensemble.len();
+        let members = report.ensemble.iter();
+        let members = members.filter_map(|report| member_failure(&report.member, &report.state, size));
+        let disagreements = report.clouds.iter().flat_map(CloudStatus::disagreements);
+        let failures =
+            unseen.into_iter().chain(members).chain(disagreements.map(|one| one.failure.clone())).collect();
+        let document = Self { failures, data: Some(Data::Status(report)), nodes_too, ..Self::new("status") }
+            .settle(true);
+        if has_zookeeper {
+            return document;
+        }
+        Self { exit_code: exit_code_of(FailureKind::Unreachable), ..document }
     }
 
     /// The clouds; `nodes_too` when a person is to see every node.
@@ -419,6 +426,25 @@ impl Document {
     /// There was nothing to do.
     pub fn is_unchanged(&self) -> bool {
         self.plan.as_ref().is_some_and(Plan::is_empty)
+    }
+}
+
+/// What is wrong with a member of an ensemble of `size`.
+fn member_failure(member: &EnsembleMember, state: &MemberState, size: usize) -> Option<Failure> {
+    match state.stats() {
+        None => {
+            let failure = Failure::unreachable(format!("{member}: does not serve")).cause(state.describe());
+            Some(failure.hint(match state {
+                MemberState::Unreachable { .. } => "see whether its host is up and reachable from here",
+                _ => "start it: arcusctl zookeeper start",
+            }))
+        }
+        Some(stats) if size > 1 && stats.mode == Mode::Standalone => Some(
+            Failure::failed(format!("{member}: serves alone, it is no member of an ensemble"))
+                .cause(format!("the ensemble list has {size} members, and its zoo.cfg one"))
+                .hint("clients that reach it see other znodes than the rest; see arcusctl zookeeper init --dry-run"),
+        ),
+        Some(_) => None,
     }
 }
 

@@ -12,6 +12,7 @@ mod plans;
 mod printer;
 mod progress;
 mod standing;
+mod status;
 mod tables;
 mod terminal;
 
@@ -26,3 +27,4 @@ pub use exit_code::{exit_code_of, exit_codes};
 pub use history::{RunDetail, RunSummary, command_line, outcome_of};
 pub use ping::PingAnswer;
 pub use printer::{Answer, Printer, SAID};
+pub use status::StatusReport;

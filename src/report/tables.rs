@@ -8,7 +8,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 use owo_colors::OwoColorize as _;
 
 use super::document::{Data, EnsembleList, HostReleases, KeyReport, MemberReport, NextStep, WrittenFiles};
-use super::{PingAnswer, history};
+use super::{PingAnswer, history, status};
 use crate::inspect::{CloudReport, CloudStatus, NodeLabel};
 use crate::lock::{LockState, LockStatus};
 use crate::model::{BackupReport, human_bytes};
@@ -22,6 +22,7 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Answers(answers) => render_answers(answers),
         Data::Hosts(hosts) => render_releases(hosts),
         Data::Keys(report) => render_keys(report),
+        Data::Status(report) => status::render(report, nodes_too),
         Data::Text(text) => text.clone(),
         Data::Backup(report) => render_backup(report),
         Data::Files(files) => render_files(files),
@@ -52,7 +53,7 @@ pub(super) fn number(value: impl ToString) -> Cell {
     Cell::new(value).set_alignment(CellAlignment::Right)
 }
 
-fn render_members(members: &[MemberReport]) -> String {
+pub(super) fn render_members(members: &[MemberReport]) -> String {
     let mut table =
         table(&["member", "mode", "version", "zxid", "connections", "latency min/avg/max ms", "znodes"]);
     for report in members {

@@ -6,11 +6,46 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
+use futures::future::try_join_all;
+use serde::Serialize;
+
 use super::ZooKeeper;
 use crate::error::Failure;
 use crate::model::{NodeAddr, ServiceCode, znode};
 
-type Members = Result<BTreeMap<NodeAddr, String>, Failure>;
+/// Who is in a cloud, address → name of the ephemeral znode; or why that is not known any more.
+pub type Members = Result<BTreeMap<NodeAddr, String>, Failure>;
+
+/// The session that holds a node's znode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct MemberSession {
+    /// Its number (`ephemeralOwner`).
+    pub id: i64,
+    /// When the znode was made, in milliseconds since 1970 by ZooKeeper's clock (`ctime`).
+    pub since: i64,
+}
+
+impl ZooKeeper {
+    /// The sessions of these members of `code`, asked for all at once. Those that have left meanwhile are left out.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer.
+    pub async fn sessions(
+        &self,
+        code: &ServiceCode,
+        members: &BTreeMap<NodeAddr, String>,
+    ) -> Result<BTreeMap<NodeAddr, MemberSession>, Failure> {
+        let list = znode::cache_list(code);
+        let answers = try_join_all(members.iter().map(|(addr, name)| {
+            let path = format!("{list}/{name}");
+            async move {
+                let stat = self.bounded(&format!("look at {path}"), self.client.check_stat(&path)).await?;
+                Ok(stat.map(|stat| (*addr, MemberSession { id: stat.ephemeral_owner, since: stat.ctime })))
+            }
+        }));
+        Ok(answers.await?.into_iter().flatten().collect())
+    }
+}
 
 /// The live members of one cloud: address → name of the ephemeral znode.
 #[derive(Debug)]
@@ -66,6 +101,11 @@ impl Membership {
     /// When ZooKeeper is lost.
     pub fn now(&self) -> Members {
         self.members.borrow().clone()
+    }
+
+    /// The members as they change, for whoever shows them.
+    pub fn changes(&self) -> watch::Receiver<Members> {
+        self.members.clone()
     }
 
     /// Waits until `node` is a member.

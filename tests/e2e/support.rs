@@ -1,6 +1,6 @@
 //! A site to operate: a lab, a package, and the program run from the admin's machine.
 
-mod load;
+mod writes;
 mod uploads;
 mod znodes;
 
