@@ -110,7 +110,7 @@ fn what_changed_since_is_left_out_with_its_cloud_unless_it_is_to_be_overwritten(
     (znode.data, znode.version) = (b"newer".to_vec(), 7);
     let left = planned(&backup(&CLOUD), false, &now);
     assert!(left.is_empty());
-    assert_eq!(problems(&left), ["service code c: service code c: 1 znode(s) are not as in the backup"]);
+    assert_eq!(problems(&left), ["c: service code c: 1 znode(s) are not as in the backup"]);
 
     let over = planned(&backup(&CLOUD), true, &now);
     assert!(
@@ -146,7 +146,7 @@ fn an_address_that_is_anothers_by_now_is_not_taken() {
         assert!(plan.is_empty(), "{there:?}: {:?}", told(&plan));
         assert_eq!(
             problems(&plan),
-            ["service code c: 10.0.0.1:11211 belongs to service code other by now"],
+            ["c: 10.0.0.1:11211 belongs to service code other by now"],
             "{there:?}"
         );
     }
@@ -169,7 +169,7 @@ fn two_clouds_of_one_address_do_not_come_back_both() {
         "/arcus/cache_server_mapping/10.0.0.1:11211/b",
     ];
     let plan = planned(&backup(&both), false, &seen(&[]));
-    assert_eq!(problems(&plan), ["service code b: 10.0.0.1:11211 belongs to service code a by now"]);
+    assert_eq!(problems(&plan), ["b: 10.0.0.1:11211 belongs to service code a by now"]);
     applied(&plan, seen(&[]));
 }
 
@@ -180,7 +180,7 @@ fn a_code_of_the_other_root_is_refused() {
         false,
         &seen(&["/arcus_repl", "/arcus_repl/cache_list", "/arcus_repl/cache_list/c"]),
     );
-    assert_eq!(problems(&plan), ["service code c: service code c exists under /arcus_repl/cache_list"]);
+    assert_eq!(problems(&plan), ["c: service code c exists under /arcus_repl/cache_list"]);
     assert_eq!(plan.problems[0].failure.kind, FailureKind::Refused);
 }
 
@@ -191,7 +191,7 @@ fn one_cloud_of_several_comes_with_what_is_above_it_only() {
     let plan = restore(&backup, &wish, &ZnodesSeen::default()).unwrap();
     assert_eq!(
         told(&plan),
-        ["znodes: create /arcus; create /arcus/cache_list", "service code d: create /arcus/cache_list/d"]
+        ["znodes: create /arcus; create /arcus/cache_list", "d: create /arcus/cache_list/d"]
     );
     let unknown = RestoreWish { clouds: BTreeSet::from([code("x")]), overwrite: false };
     let failures = restore(&backup, &unknown, &ZnodesSeen::default()).unwrap_err();
