@@ -12,6 +12,7 @@ use super::complete;
 pub use super::history::{History, HistoryShow, Resume};
 pub use super::lock::Lock;
 use super::offline::Offline;
+pub use super::restart::Restart;
 use crate::model::{EnsembleMember, ServiceCode};
 use crate::plan::Selector;
 
@@ -228,6 +229,8 @@ pub enum Memcached {
         #[arg(long)]
         force: bool,
     },
+    /// Restart cache nodes, one after the other, each seen to join and to be ready before the next
+    Restart(Restart),
     /// Show a cloud and its nodes; without a code, all clouds
     List {
         /// The service code

@@ -21,6 +21,7 @@ pub mod offline;
 mod ping;
 mod quicksetup;
 mod releases;
+mod restart;
 mod selecting;
 mod trust;
 mod usage;
@@ -167,6 +168,7 @@ fn name(command: &Command) -> &'static str {
         Command::Memcached(Memcached::Unregister { .. }) => "memcached unregister",
         Command::Memcached(Memcached::Start(_)) => "memcached start",
         Command::Memcached(Memcached::Stop { .. }) => "memcached stop",
+        Command::Memcached(Memcached::Restart(_)) => "memcached restart",
         Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
         Command::Locate(_) => "locate",
         Command::Ping { .. } => "ping",
