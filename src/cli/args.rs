@@ -15,6 +15,7 @@ pub use super::lock::Lock;
 use super::offline::Offline;
 pub use super::resize::ResizeArgs;
 pub use super::status::Status;
+pub use super::restart::Restart;
 use crate::model::{EnsembleMember, ServiceCode};
 use crate::plan::Selector;
 
@@ -255,6 +256,8 @@ pub enum Memcached {
         #[arg(long)]
         force: bool,
     },
+    /// Restart cache nodes, one after the other, each seen to join and to be ready before the next
+    Restart(Restart),
     /// Show a cloud and its nodes; without a code, all clouds
     List {
         /// The service code

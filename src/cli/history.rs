@@ -1,7 +1,10 @@
 //! `history` and `resume`: what was done, and going on with what was not finished.
 
+use std::time::Duration;
+
 use clap::{Args, Parser as _, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
+use jiff::Timestamp;
 
 use super::args::{Cli, Command, Global};
 use super::complete;
@@ -118,6 +121,20 @@ pub(super) fn resume(given: &Global, args: &Resume) -> Result<Resumed, Failures>
     cli.global.accept_new_host_keys = given.accept_new_host_keys;
     agree_to_java(&mut cli.command, args.install_java);
     Ok(Resumed { cli, argv, run })
+}
+
+/// How long ago the run of this id began, or the one that it went on with, back to the first. `None` where that is not
+/// on record, or in the future by this machine's clock.
+pub(super) fn since_begin(resumed: Option<&str>) -> Option<Duration> {
+    let store = store()?;
+    let mut began: Option<Timestamp> = None;
+    let mut next = resumed.map(str::to_owned);
+    while let Some(id) = next {
+        let Ok(stored) = store.find(&id) else { break };
+        began = stored.run.header.at.parse().ok().or(began);
+        next = stored.run.header.resumes;
+    }
+    Timestamp::now().duration_since(began?).try_into().ok()
 }
 
 fn agree_to_java(command: &mut Command, agreed: bool) {

@@ -1,4 +1,4 @@
-//! `memcached register|unregister|start|stop|list|listall`.
+//! `memcached register|unregister|start|stop|list|listall`; `restart` is beside it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::args::{Change, Memcached, Nodes};
 use super::changing::{Subject, Work};
 use super::context::Context;
+use super::restart::restart;
 use super::selecting::{observe, select};
 use crate::error::{Failure, Failures};
 use crate::inspect::{ArcusTree, RegisteredNode, members_of, registered_cloud, report_cloud};
@@ -21,6 +22,7 @@ pub(super) async fn run(context: &Context, command: Memcached) -> Result<Documen
         Memcached::Unregister { code, change } => unregister(context, &code, change).await,
         Memcached::Start(nodes) => start(context, &nodes).await,
         Memcached::Stop { nodes, force } => stop(context, &nodes, force).await,
+        Memcached::Restart(args) => restart(context, &args).await,
         Memcached::List { code } => list(context, code.as_ref()).await,
         Memcached::Listall => list(context, None).await,
     }

@@ -23,6 +23,7 @@ mod ping;
 mod quicksetup;
 mod releases;
 mod resize;
+mod restart;
 mod selecting;
 mod standing;
 pub mod status;
@@ -177,6 +178,7 @@ fn name(command: &Command) -> &'static str {
         Command::Memcached(Memcached::Unregister { .. }) => "memcached unregister",
         Command::Memcached(Memcached::Start(_)) => "memcached start",
         Command::Memcached(Memcached::Stop { .. }) => "memcached stop",
+        Command::Memcached(Memcached::Restart(_)) => "memcached restart",
         Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
         Command::Backup(_) => "backup",
         Command::Restore(_) => "restore",

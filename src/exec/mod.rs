@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Failure;
-use crate::plan::{Gate, Plan, Step, Target};
+use crate::plan::{Action, Gate, Plan, Step, Target};
 
 pub use exit_status::meaning;
 pub use operator::Operator;
@@ -178,7 +178,8 @@ pub async fn run(
     let mut failed: BTreeSet<Target> = plan.problems.iter().map(|problem| problem.target.clone()).collect();
     let mut broken = None;
     for stage in &plan.stages {
-        if !stop.gently.is_cancelled() {
+        let is_closed = broken.is_some() && stage.gate == Gate::Unbroken;
+        if !stop.gently.is_cancelled() && !is_closed {
             let round = stage.round.map(|round| (round, rounds));
             events.send(Event::StageStarted { title: stage.title, round, steps: stage.steps.len() });
         }
@@ -217,6 +218,14 @@ pub async fn run(
     report
 }
 
+/// Whom a step is about that was not carried out: where it stops what runs, each node for itself.
+fn subjects(step: &Step) -> Vec<Target> {
+    match &step.action {
+        Action::RestartNodes { nodes, .. } => nodes.iter().map(|node| Target::Node(node.addr)).collect(),
+        _ => vec![step.target.clone()],
+    }
+}
+
 /// What every step of a run is carried out with.
 struct Run<'a> {
     performer: &'a dyn Perform,
@@ -229,7 +238,9 @@ struct Run<'a> {
 impl Run<'_> {
     async fn step(&self, number: usize, step: &Step, bar: Option<&str>) -> Vec<StepResult> {
         let results = self.results(number, step, bar).await;
-        self.record.finish(number, &results);
+        if !results.is_empty() {
+            self.record.finish(number, &results);
+        }
         for result in &results {
             self.events.send(Event::Finished(result.clone()));
         }
@@ -237,13 +248,19 @@ impl Run<'_> {
     }
 
     async fn results(&self, number: usize, step: &Step, bar: Option<&str>) -> Vec<StepResult> {
-        let result =
-            |outcome: Outcome, start: Instant| vec![StepResult::since(start, step.target.clone(), outcome)];
-        let skipped =
-            |reason: &str| Outcome::Skipped { reason: format!("{} was not begun: {reason}", step.action) };
+        let result = |outcome: Outcome, start: Instant| {
+            let result = |target| StepResult::since(start, target, outcome.clone());
+            subjects(step).into_iter().map(result).collect()
+        };
+        let skipped = |reason: &str| match &step.action {
+            Action::RestartNodes { .. } => Outcome::Skipped { reason: format!("left as it was: {reason}") },
+            action => Outcome::Skipped { reason: format!("{action} was not begun: {reason}") },
+        };
         let waiting = Instant::now();
         if let Some(reason) = bar {
-            return result(skipped(reason), waiting);
+            // A wait that is not due any more is nothing that anybody misses.
+            let is_wait = matches!(step.action, Action::Settle { .. });
+            return if is_wait { Vec::new() } else { result(skipped(reason), waiting) };
         }
         let place = tokio::select! {
             place = self.places.acquire() => place,

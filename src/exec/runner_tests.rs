@@ -3,8 +3,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::model::{Compression, HostName};
-use crate::plan::{Action, Problem, Stage};
+use crate::model::{Compression, Ensemble, HostName, NodeOptions, ServiceCode};
+use crate::plan::{NodeRestart, Pace, Problem, ProcessId, Rounds, Stage};
 
 /// Records the order of effects; fails, blocks or interrupts where it is told to.
 #[derive(Default)]
@@ -208,4 +208,51 @@ async fn a_step_that_may_not_begin_fails_and_is_not_carried_out() {
             .await;
     assert_eq!(*script.log.lock().unwrap(), [SWITCH_B]);
     assert_eq!(report.results[0].failure().unwrap().message, "barred");
+}
+
+/// Rounds that restart one node each, with waits in between.
+fn rounds(nodes: &[&str]) -> Plan {
+    let (code, ensemble) = (ServiceCode::new("c").unwrap(), Ensemble::parse("zk:2181").unwrap());
+    let pace = Pace { batch: 1, max_unavailable: 1, drain: 0, settle: 1 };
+    let node = |text: &&str| NodeRestart {
+        addr: text.parse().unwrap(),
+        process: Some(ProcessId { pid: 7, started: 1 }),
+        options: NodeOptions { memlimit: 1, connections: 1, threads: 1 },
+        old_session: None,
+    };
+    let mut plan = Plan::new("test");
+    Rounds::new(&mut plan, &code, &ensemble, pace, nodes.len())
+        .restart(&nodes.iter().map(node).collect::<Vec<_>>());
+    plan
+}
+
+fn skipped(report: &RunReport) -> Vec<String> {
+    let skipped = report.results.iter().filter_map(|result| match &result.outcome {
+        Outcome::Skipped { reason } => Some(format!("{}: {reason}", result.target)),
+        _ => None,
+    });
+    skipped.collect()
+}
+
+const RESTART_2: &str = "10.0.0.2 restart 10.0.0.2:1 (pid 7)";
+
+#[tokio::test]
+async fn after_a_round_that_failed_each_node_that_is_left_is_named_and_no_wait() {
+    let script = Script { fails: BTreeSet::from([RESTART_2.to_owned()]), ..Script::default() };
+    let plan = rounds(&["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1", "10.0.0.4:1"]);
+    let report = execute(&plan, &script, 8, &Stop::default()).await;
+    assert_eq!(script.log.lock().unwrap().last().unwrap(), RESTART_2);
+    let why = "left as it was: something before it failed, and the rest is left as it is";
+    assert_eq!(skipped(&report), [format!("10.0.0.3:1: {why}"), format!("10.0.0.4:1: {why}")]);
+}
+
+#[tokio::test]
+async fn an_interrupt_lets_the_round_under_way_come_to_its_end() {
+    let stop = Stop::default();
+    let interrupts = BTreeMap::from([(RESTART_2.to_owned(), stop.clone())]);
+    let script = Script { interrupts, ..Script::default() };
+    let report = execute(&rounds(&["10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"]), &script, 8, &stop).await;
+    assert_eq!(script.log.lock().unwrap().last().unwrap(), RESTART_2);
+    assert!(report.results.iter().all(|result| result.failure().is_none()));
+    assert_eq!(skipped(&report).last().unwrap(), "10.0.0.3:1: left as it was: interrupted");
 }

@@ -242,3 +242,7 @@ fn length(seconds: u64) -> String {
         (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
 }
+
+#[cfg(test)]
+#[path = "restart_tests.rs"]
+mod tests;

@@ -2,6 +2,7 @@
 //!
 //! Hosts that are to go through the same steps make one group, so that a plan for many fits a screen.
 
+pub(super) mod rounds;
 mod shape;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,9 @@ pub(super) fn render(plan: &Plan) -> String {
         for (number, title, words) in &group.steps {
             line(format!("    {} {title}: {words}", format!("{number}.").dimmed()));
         }
+    }
+    for told in rounds::of(plan) {
+        line(format!("  {told}"));
     }
     for (targets, fact) in holdings(plan) {
         line(format!("  {}  {}", "=".dimmed(), format!("{targets}  {fact}").dimmed()));
@@ -54,10 +58,10 @@ struct Group {
     steps: Vec<(usize, &'static str, String)>,
 }
 
-/// In the order in which the places first occur.
+/// In the order in which the places first occur. What goes on in rounds is told by itself.
 fn groups(plan: &Plan) -> Vec<Group> {
     let mut places: Vec<Group> = Vec::new();
-    for (number, stage) in plan.stages.iter().enumerate() {
+    for (number, stage) in plan.stages.iter().enumerate().filter(|(_, stage)| stage.round.is_none()) {
         for step in &stage.steps {
             let place = step.target.host().map_or_else(|| step.target.to_string(), |host| host.to_string());
             let steps = shape::of(step).into_iter().map(|words| (number + 1, stage.title, words));

@@ -10,8 +10,8 @@ use super::progress::{Progress, beside_bars};
 use super::terminal::tame;
 use super::{checks, failures, plans, tables};
 use crate::error::{Failure, FailureKind, Failures};
-use crate::exec::{Event, Outcome};
-use crate::plan::{Plan, Risk};
+use crate::exec::{Event, Outcome, StepResult};
+use crate::plan::{Plan, Risk, Target};
 
 /// What became of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +154,9 @@ impl Printer {
         if !told.is_empty() {
             error_line(&format!("\n{}", told.trim_end()));
         }
+        if let Some(plan) = &document.plan {
+            plans::rounds::tally(plan, &document.results).iter().for_each(|line| self.progress(line));
+        }
         if let Some(line) = summary(document) {
             self.progress(&line);
         }
@@ -212,8 +215,16 @@ pub(super) fn summary(document: &Document) -> Option<String> {
         return Some(format!("{}: {}", document.command.bold(), checks::summary(items)));
     }
     let plan = document.plan.as_ref()?;
-    let count =
-        |fits: fn(&Outcome) -> bool| document.results.iter().filter(|result| fits(&result.outcome)).count();
+    // That time has passed is nothing that was done to anything.
+    let counted = |result: &&StepResult| {
+        !matches!(
+            (&result.target, &result.outcome),
+            (Target::Cloud(_), Outcome::Done { .. } | Outcome::Skipped { .. })
+        )
+    };
+    let count = |fits: fn(&Outcome) -> bool| {
+        document.results.iter().filter(counted).filter(|result| fits(&result.outcome)).count()
+    };
     let counts = [
         (count(|outcome| matches!(outcome, Outcome::Done { .. })), "done"),
         (plan.holds.len(), "unchanged"),

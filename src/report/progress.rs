@@ -90,12 +90,12 @@ impl Progress {
             }
             Event::Bytes { target, done, total } => self.upload(&target, done, total),
             Event::Note { target, text } => {
-                if let Some(bar) = self.active.get(&target) {
-                    bar.set_message(tame(&text).into_owned());
+                if let Some(bar) = self.active.get(&self.of_step(&target)) {
+                    bar.set_message(format!("{target}: {}", tame(&text)));
                 }
             }
             Event::Finished(result) => {
-                if let Some(bar) = self.active.remove(&result.target) {
+                if let Some(bar) = self.active.remove(&self.of_step(&result.target)) {
                     bar.finish_and_clear();
                 }
                 if self.active.is_empty() {
@@ -105,6 +105,14 @@ impl Progress {
                     }
                 }
             }
+        }
+    }
+
+    /// The target of the step that this one is worked on in: nodes are, by the step of their host.
+    fn of_step(&self, target: &Target) -> Target {
+        match target.host() {
+            Some(host) if !self.active.contains_key(target) => Target::Host(host),
+            _ => target.clone(),
         }
     }
 
