@@ -13,6 +13,7 @@ pub use super::history::{History, HistoryShow, Resume};
 pub use super::lock::Lock;
 use super::offline::Offline;
 pub use super::status::Status;
+pub use super::top::TopArgs;
 use crate::model::{EnsembleMember, ServiceCode};
 use crate::plan::Selector;
 
@@ -131,6 +132,16 @@ pub enum Command {
     Locate(Locate),
     /// Show each node as registered, running, a member and by its own answer, and where these disagree
     Status(Status),
+    /// The status of the nodes, live: members by watch, figures again and again
+    Top(TopArgs),
+    /// Write, read back and delete a key on each live node, as a client would
+    Smoke {
+        /// The service code
+        #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
+        code: ServiceCode,
+    },
+    /// Have nodes that run but lost their membership go back to their cloud
+    Rejoin(Nodes),
     /// Time an answer from every member, host and cache node of a cloud
     Ping {
         /// The service code
@@ -255,6 +266,9 @@ pub struct Locate {
     /// Where keys will be once every registered node is live
     #[arg(long)]
     pub registered: bool,
+    /// Ask the node that has a key for the item's type, size, flags and expiry; its value is not shown
+    #[arg(long, conflicts_with_all = ["config", "registered"])]
+    pub get: bool,
 }
 
 #[derive(Args, Debug)]
@@ -280,7 +294,7 @@ fn key(text: &str) -> Result<String, String> {
 }
 
 /// A length of time with its unit, a day at most.
-fn length_of_time(text: &str) -> Result<Duration, String> {
+pub(super) fn length_of_time(text: &str) -> Result<Duration, String> {
     match text.parse::<SignedDuration>() {
         Ok(length) if !length.is_negative() && length <= SignedDuration::from_hours(24) => {
             Ok(length.unsigned_abs())

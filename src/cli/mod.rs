@@ -20,9 +20,13 @@ mod memcached;
 pub mod offline;
 mod ping;
 mod quicksetup;
+mod rejoin;
 mod releases;
+mod screen;
 mod selecting;
+mod smoke;
 pub mod status;
+pub mod top;
 mod trust;
 mod usage;
 mod zookeeper;
@@ -141,6 +145,9 @@ async fn dispatch(command: Command, global: &Global, context: &Context) -> Resul
         Command::Memcached(command) => memcached::run(context, command).await,
         Command::Locate(args) => locate::locate(context, &args).await,
         Command::Status(args) => status::status(context, &args).await,
+        Command::Top(args) => top::top(context, &args, global.output == Output::Json).await,
+        Command::Smoke { code } => smoke::smoke(context, &code).await,
+        Command::Rejoin(args) => rejoin::rejoin(context, &args).await,
         Command::Ping { code } => ping::ping(context, &code).await,
         Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
         Command::Lock(command) => lock::run(context, command).await,
@@ -172,6 +179,9 @@ fn name(command: &Command) -> &'static str {
         Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
         Command::Locate(_) => "locate",
         Command::Status(_) => "status",
+        Command::Top(_) => "top",
+        Command::Smoke { .. } => "smoke",
+        Command::Rejoin(_) => "rejoin",
         Command::Ping { .. } => "ping",
         Command::Quicksetup(_) => "quicksetup",
         Command::Offline(command) => command.name(),

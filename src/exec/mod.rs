@@ -10,6 +10,7 @@ mod member_words;
 mod nodes;
 mod operator;
 mod prepare;
+mod rejoin;
 mod trust;
 
 use std::collections::BTreeSet;

@@ -116,6 +116,7 @@ impl Operator {
             }
             (Action::StartMember { layout }, _) => self.start_member(layout).await,
             (Action::StopMember { layout }, _) => self.stop_member(layout).await,
+            (Action::RejoinNode { code, .. }, Target::Node(addr)) => self.rejoin_node(*addr, code).await,
             (Action::CreateStructure, _) => self.create_structure().await,
             (Action::CommitZnodes { changes, .. }, _) => {
                 self.zookeeper().await?.commit(changes).await?;

@@ -48,6 +48,8 @@ pub enum Action {
     CommitZnodes { changes: Vec<ZnodeChange>, summary: Vec<String> },
     /// Start cache nodes of one host and see each join.
     StartNodes { code: ServiceCode, zookeeper: String, nodes: Vec<NodeLaunch> },
+    /// Have a cache node go back to the cloud that it lost its place in, and see it there.
+    RejoinNode { code: ServiceCode, pid: u32 },
     /// Stop cache nodes of one host and see each leave.
     StopNodes { code: ServiceCode, nodes: Vec<NodeStop> },
 }
@@ -179,6 +181,7 @@ impl fmt::Display for Action {
                 let starts: Vec<String> = nodes.iter().map(NodeLaunch::to_string).collect();
                 out.write_str(&starts.join("; "))
             }
+            Self::RejoinNode { code, pid } => write!(out, "have it rejoin {code} (pid {pid})"),
             Self::StopNodes { nodes, .. } => {
                 let stops: Vec<String> = nodes.iter().map(NodeStop::to_string).collect();
                 out.write_str(&stops.join("; "))

@@ -7,14 +7,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::exit_code::exit_code;
-use super::{PingAnswer, RunDetail, RunSummary, StatusReport, exit_code_of};
+use super::{KeyReport, PingAnswer, RunDetail, RunSummary, SmokeResult, StatusReport, exit_code_of};
 use crate::check::{CheckItem, Verdict};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
 use crate::journal::CloudRun;
 use crate::lock::LockStatus;
-use crate::model::{EnsembleMember, HostName, NodeAddr, ReleaseId};
+use crate::model::{EnsembleMember, HostName, ReleaseId};
 use crate::plan::Plan;
 use crate::status::CloudStatus;
 use crate::zk::{MemberState, Mode};
@@ -59,6 +59,7 @@ pub enum Data {
     Hosts(Vec<HostReleases>),
     Keys(KeyReport),
     Status(StatusReport),
+    Smoke(Vec<SmokeResult>),
     /// What is printed as it is.
     Text(String),
     Files(WrittenFiles),
@@ -83,31 +84,6 @@ pub struct WrittenFiles {
 pub struct NextStep {
     pub run: String,
     pub does: &'static str,
-}
-
-/// Where keys are, and what part of all keys each node has.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KeyReport {
-    pub keys: Vec<KeyOwner>,
-    pub nodes: Vec<NodeShare>,
-}
-
-/// The node that has a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct KeyOwner {
-    pub key: String,
-    pub node: NodeAddr,
-}
-
-/// A node on the ring.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct NodeShare {
-    pub node: NodeAddr,
-    /// From 0 to 1.
-    pub share: f64,
-    /// It is a member now.
-    pub live: bool,
 }
 
 /// The releases of one host.
@@ -199,6 +175,13 @@ impl Document {
         Self { failures, data: Some(Data::Members(members)), ..Self::new("zookeeper stat") }.settle(success)
     }
 
+    /// What became of a key on each live node.
+    pub fn of_smoke(results: Vec<SmokeResult>) -> Self {
+        let failures: Vec<Failure> = results.iter().filter_map(|result| result.failure.clone()).collect();
+        let success = failures.len() < results.len();
+        Self { failures, data: Some(Data::Smoke(results)), ..Self::new("smoke") }.settle(success)
+    }
+
     /// The ensemble and the clouds, and what could not be looked at. Whatever disagrees has failed; without ZooKeeper
     /// nobody knows who is a member, and that is worse than anything that was seen. `nodes_too` when a person is to see
     /// the nodes.
@@ -283,9 +266,10 @@ impl Document {
         Self { data: Some(Data::Files(WrittenFiles { written, next })), ..Self::new(command) }.settle(true)
     }
 
-    /// Where keys are.
-    pub fn of_keys(report: KeyReport) -> Self {
-        Self { data: Some(Data::Keys(report)), ..Self::new("locate") }.settle(true)
+    /// Where keys are, and which could not be asked for.
+    pub fn of_keys(report: KeyReport, failures: Vec<Failure>) -> Self {
+        let success = failures.len() < report.keys.len();
+        Self { failures, data: Some(Data::Keys(report)), ..Self::new("locate") }.settle(success)
     }
 
     /// What was checked. Something is so when a host has no fail; without any such host nothing is.

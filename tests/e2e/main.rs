@@ -25,6 +25,8 @@ mod prepare;
 mod quicksetup;
 mod releases;
 mod shells;
+mod smoke;
+mod status;
 mod support;
 mod tree;
 mod trust;
