@@ -18,4 +18,5 @@ pub mod remote;
 pub mod report;
 pub mod ring;
 pub mod status;
+pub mod top;
 pub mod zk;

@@ -1,6 +1,6 @@
 //! Benchmarks in the lab: `arcusctl` beside what an operator would do without it, in one run, as ratios.
 //!
-//! Needs root. `cargo bench --bench lab -- help start list deploy-10 deploy-100 redeploy growth check` runs the sections named, or all. The
+//! Needs root. `cargo bench --bench lab -- help start list deploy-10 deploy-100 redeploy growth check status` runs the sections named, or all. The
 //! table is Markdown for `docs/benchmarks.md`; figures are medians, and machines are noisy, so only ratios compare.
 #![expect(
     clippy::print_stdout,
@@ -14,6 +14,7 @@ mod deploy;
 mod measure;
 mod nodes;
 mod site;
+mod status;
 
 use std::process::ExitCode;
 
@@ -59,7 +60,7 @@ impl Row {
 
 type Section = (&'static str, fn() -> Vec<Row>);
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     ("help", nodes::help),
     ("start", nodes::start),
     ("list", nodes::list),
@@ -68,6 +69,7 @@ const SECTIONS: [Section; 8] = [
     ("redeploy", deploy::unchanged),
     ("growth", deploy::growth),
     ("check", check::check),
+    ("status", status::status),
 ];
 
 fn main() -> ExitCode {

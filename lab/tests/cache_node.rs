@@ -225,6 +225,16 @@ fn a_node_joins_serves_and_leaves() {
     assert!(cloud.ask("version\r\n", "\r\n").starts_with("VERSION 1."));
     let answer = cloud.ask("set k 0 0 7\r\nready\r\n\r\nready\r\nget k\r\n", "END\r\n");
     assert_eq!(answer, "STORED\r\nREADY\r\nVALUE k 0 7\r\nready\r\n\r\nEND\r\n");
+    // What kind of item there is, and for how long.
+    let stored = cloud.ask("set kept 5 0 1\r\nx\r\nset brief 0 60 1\r\nx\r\nget kept\r\n", "END\r\n");
+    assert!(stored.starts_with("STORED\r\nSTORED\r\n"), "{stored}");
+    let attributes = |key: &str| cloud.ask(&format!("getattr {key} flags expiretime type\r\n"), "END\r\n");
+    assert_eq!(attributes("kept"), "ATTR flags=5\r\nATTR expiretime=0\r\nATTR type=kv\r\nEND\r\n");
+    let brief = attributes("brief");
+    let left = brief.lines().find_map(|line| line.strip_prefix("ATTR expiretime="));
+    assert!((50..=60).contains(&left.unwrap().parse::<u32>().unwrap()), "{brief}");
+    assert_eq!(cloud.ask("getattr none\r\n", "\r\n"), "NOT_FOUND\r\n");
+
     let stats = cloud.ask("stats zookeeper\r\n", "END\r\n");
     assert!(
         stats.contains("STAT zk_timeout 30000\r\n") && stats.contains("STAT zk_ready true\r\n"),

@@ -14,8 +14,9 @@ pub use super::history::{History, HistoryShow, Resume};
 pub use super::lock::Lock;
 use super::offline::Offline;
 pub use super::resize::ResizeArgs;
-pub use super::status::Status;
 pub use super::restart::Restart;
+pub use super::status::Status;
+pub use super::top::TopArgs;
 use crate::model::{EnsembleMember, ServiceCode};
 use crate::plan::Selector;
 
@@ -138,6 +139,16 @@ pub enum Command {
     Restore(Restore),
     /// Show each node as registered, running, a member and by its own answer, and where these disagree
     Status(Status),
+    /// The status of the nodes, live: members by watch, figures again and again
+    Top(TopArgs),
+    /// Write, read back and delete a key on each live node, as a client would
+    Smoke {
+        /// The service code
+        #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
+        code: ServiceCode,
+    },
+    /// Have nodes that run but lost their membership go back to their cloud
+    Rejoin(Nodes),
     /// Time an answer from every member, host and cache node of a cloud
     Ping {
         /// The service code
@@ -190,7 +201,7 @@ pub enum ZooKeeper {
     /// Stop members and wait until their ports are closed
     Stop(Members),
     /// Restart members one at a time, the leader last, each in sync before the next; the quorum is never lost
-    Restart(Restart),
+    Restart(RestartMembers),
     /// Add members, one at a time; every member takes the new list over, and live cache nodes are told of it
     Add(ResizeArgs),
     /// Remove members, one at a time; they are stopped at the end, and their data is left
@@ -217,7 +228,7 @@ pub struct Members {
 }
 
 #[derive(Args, Debug)]
-pub struct Restart {
+pub struct RestartMembers {
     #[command(flatten)]
     pub members: Members,
     /// One member at a time; this is the default
@@ -282,6 +293,9 @@ pub struct Locate {
     /// Where keys will be once every registered node is live
     #[arg(long)]
     pub registered: bool,
+    /// Ask the node that has a key for the item's type, size, flags and expiry; its value is not shown
+    #[arg(long, conflicts_with_all = ["config", "registered"])]
+    pub get: bool,
 }
 
 #[derive(Args, Debug)]
@@ -307,7 +321,7 @@ fn key(text: &str) -> Result<String, String> {
 }
 
 /// A length of time with its unit, a day at most.
-fn length_of_time(text: &str) -> Result<Duration, String> {
+pub(super) fn length_of_time(text: &str) -> Result<Duration, String> {
     match text.parse::<SignedDuration>() {
         Ok(length) if !length.is_negative() && length <= SignedDuration::from_hours(24) => {
             Ok(length.unsigned_abs())

@@ -1,16 +1,24 @@
 //! `locate`: which cache node has a key.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream;
 
 use super::args::Locate;
 use super::context::Context;
 use super::memcached::{read_tree, unknown};
 use crate::config::load_cloud;
-use crate::error::{Failure, Failures};
+use crate::error::{Failure, FailureKind, Failures};
 use crate::inspect::{members_of, registered_cloud};
 use crate::model::NodeAddr;
-use crate::report::{Document, KeyOwner, KeyReport, NodeShare};
+use crate::node::NodeLink;
+use crate::report::{Document, Expiry, KeyItem, KeyOwner, KeyReport, NodeShare};
 use crate::ring::Ring;
+
+/// For each answer of a node.
+const LIMIT: Duration = Duration::from_secs(3);
 
 pub(super) async fn locate(context: &Context, args: &Locate) -> Result<Document, Failures> {
     // Clients look at the members only; a planned ring is made of what is registered or going to be.
@@ -39,11 +47,9 @@ pub(super) async fn locate(context: &Context, args: &Locate) -> Result<Document,
         }
     };
     let ring = Ring::new(nodes.iter().copied());
-    let keys: Vec<KeyOwner> = args
-        .keys
-        .iter()
-        .filter_map(|key| Some(KeyOwner { key: key.clone(), node: ring.owner(key.as_bytes())? }))
-        .collect();
+    let owner =
+        |key: &String| Some(KeyOwner { key: key.clone(), node: ring.owner(key.as_bytes())?, item: None });
+    let mut keys: Vec<KeyOwner> = args.keys.iter().filter_map(owner).collect();
     if keys.is_empty() {
         return Err(Failure::refused(format!(
             "{}: no cache node is live, so no node has any key",
@@ -55,6 +61,50 @@ pub(super) async fn locate(context: &Context, args: &Locate) -> Result<Document,
         ))
         .into());
     }
+    let failures = if args.get { context.look(look_at_items(context, &mut keys)).await? } else { Vec::new() };
     let share = |node| NodeShare { node, share: ring.share(node), live: live.contains(&node) };
-    Ok(Document::of_keys(KeyReport { keys, nodes: nodes.iter().copied().map(share).collect() }))
+    let nodes = nodes.iter().copied().map(share).collect();
+    Ok(Document::of_keys(KeyReport { keys, nodes }, failures))
+}
+
+/// Asks the owner of each key, and nobody else, what it has; gives what kept some from being told.
+async fn look_at_items(context: &Context, keys: &mut [KeyOwner]) -> Vec<Failure> {
+    let asked = keys.iter().map(|owner| async {
+        let mut link = NodeLink::open(&context.fleet, owner.node, LIMIT).await?;
+        item(&mut link, &owner.key).await
+    });
+    let asked: Vec<_> = stream::iter(asked).buffered(context.settings.concurrency).collect().await;
+    let mut failures = Vec::new();
+    for (owner, item) in keys.iter_mut().zip(asked) {
+        match item {
+            Ok(item) => owner.item = Some(item),
+            Err(failure) => failures.push(failure.cause(format!("it has the key {}", owner.key))),
+        }
+    }
+    failures
+}
+
+async fn item(link: &mut NodeLink, key: &str) -> Result<KeyItem, Failure> {
+    let attributes = match link.attributes(key).await {
+        Ok(Some(attributes)) => attributes,
+        Ok(None) => return Ok(KeyItem::Absent),
+        // A server without that command still tells the flags and the length of a value.
+        Err(failure) if failure.kind == FailureKind::Refused => BTreeMap::new(),
+        Err(failure) => return Err(failure),
+    };
+    let text = |name| attributes.get(name).map(String::as_str);
+    let kind = text("type").map(str::to_owned);
+    let is_value = kind.as_deref().is_none_or(|kind| kind == "kv");
+    let value = if is_value { link.get(key).await? } else { None };
+    if is_value && value.is_none() {
+        return Ok(KeyItem::Absent);
+    }
+    let flags = text("flags").and_then(|flags| flags.parse().ok());
+    Ok(KeyItem::Present {
+        kind,
+        bytes: value.as_ref().map(|item| item.value.len() as u64),
+        elements: text("count").and_then(|count| count.parse().ok()),
+        flags: flags.or(value.map(|item| item.flags)).unwrap_or_default(),
+        expiry: Expiry::read(text("expiretime")),
+    })
 }

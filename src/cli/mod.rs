@@ -21,12 +21,16 @@ mod memcached;
 pub mod offline;
 mod ping;
 mod quicksetup;
+mod rejoin;
 mod releases;
 mod resize;
 mod restart;
+mod screen;
 mod selecting;
+mod smoke;
 mod standing;
 pub mod status;
+pub mod top;
 mod trust;
 mod usage;
 mod zookeeper;
@@ -147,6 +151,9 @@ async fn dispatch(command: Command, global: &Global, context: &Context) -> Resul
         Command::Restore(args) => backup::restore(context, &args).await,
         Command::Locate(args) => locate::locate(context, &args).await,
         Command::Status(args) => status::status(context, &args).await,
+        Command::Top(args) => top::top(context, &args, global.output == Output::Json).await,
+        Command::Smoke { code } => smoke::smoke(context, &code).await,
+        Command::Rejoin(args) => rejoin::rejoin(context, &args).await,
         Command::Ping { code } => ping::ping(context, &code).await,
         Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
         Command::Lock(command) => lock::run(context, command).await,
@@ -184,6 +191,9 @@ fn name(command: &Command) -> &'static str {
         Command::Restore(_) => "restore",
         Command::Locate(_) => "locate",
         Command::Status(_) => "status",
+        Command::Top(_) => "top",
+        Command::Smoke { .. } => "smoke",
+        Command::Rejoin(_) => "rejoin",
         Command::Ping { .. } => "ping",
         Command::Quicksetup(_) => "quicksetup",
         Command::Offline(command) => command.name(),

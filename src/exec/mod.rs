@@ -12,6 +12,7 @@ mod nodes;
 mod operator;
 mod prepare;
 mod readiness;
+mod rejoin;
 mod restarting;
 mod stopping;
 mod trust;

@@ -2,8 +2,8 @@
 //!
 //! Boundary: values only. A value that exists is valid; nothing here reads a clock, a file, a host or ZooKeeper.
 
-mod backup;
 mod age;
+mod backup;
 mod bytes;
 mod cloud;
 mod ensemble;
@@ -14,11 +14,11 @@ mod release;
 mod service_code;
 pub mod znode;
 
+pub use age::human_age;
 pub use backup::{
     BACKUP_FORMAT, BACKUP_ROOTS, BACKUP_VERSION, Backup, BackupReport, SavedZnode, is_log_entry, is_presence,
     owners_of,
 };
-pub use age::human_age;
 pub use bytes::human_bytes;
 pub use cloud::{Cloud, NodeOptions, NodeSpec};
 pub use ensemble::{Ensemble, EnsembleFault, EnsembleMember};

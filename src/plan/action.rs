@@ -74,6 +74,8 @@ pub enum Action {
         /// So many members it must have before the next of them go out.
         members: usize,
     },
+    /// Have a cache node go back to the cloud that it lost its place in, and see it there.
+    RejoinNode { code: ServiceCode, pid: u32 },
 }
 
 /// What of a key is to be made.
@@ -265,6 +267,7 @@ impl fmt::Display for Action {
                 };
                 out.write_str(&nodes.iter().map(told).collect::<Vec<_>>().join("; "))
             }
+            Self::RejoinNode { code, pid } => write!(out, "have it rejoin {code} (pid {pid})"),
             Self::RestartNodes { nodes, drain, .. } => {
                 let told = |node: &NodeRestart| match node.process {
                     Some(_) => format!("{node}{}", drained(*drain)),

@@ -144,11 +144,7 @@ fn an_address_that_is_anothers_by_now_is_not_taken() {
     for there in cases {
         let plan = planned(&backup(&CLOUD), true, &seen(there));
         assert!(plan.is_empty(), "{there:?}: {:?}", told(&plan));
-        assert_eq!(
-            problems(&plan),
-            ["c: 10.0.0.1:11211 belongs to service code other by now"],
-            "{there:?}"
-        );
+        assert_eq!(problems(&plan), ["c: 10.0.0.1:11211 belongs to service code other by now"], "{there:?}");
     }
     // A hostname is known from the document alone.
     let mut named = backup(&CLOUD);

@@ -7,15 +7,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::exit_code::exit_code;
+use super::{KeyReport, PingAnswer, RunDetail, RunSummary, SmokeResult, StatusReport, exit_code_of};
 use crate::check::{CheckItem, EnsembleStanding, Verdict};
 use crate::config::EnsembleSource;
-use super::{PingAnswer, RunDetail, RunSummary, StatusReport, exit_code_of};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
 use crate::journal::CloudRun;
 use crate::lock::LockStatus;
-use crate::model::{BackupReport, Ensemble, EnsembleMember, HostName, NodeAddr, ReleaseId};
+use crate::model::{BackupReport, Ensemble, EnsembleMember, HostName, ReleaseId};
 use crate::plan::Plan;
 use crate::status::CloudStatus;
 use crate::zk::{MemberState, Mode};
@@ -60,6 +60,7 @@ pub enum Data {
     Hosts(Vec<HostReleases>),
     Keys(KeyReport),
     Status(StatusReport),
+    Smoke(Vec<SmokeResult>),
     /// What is printed as it is.
     Text(String),
     Backup(BackupReport),
@@ -120,31 +121,6 @@ pub struct WrittenFiles {
 pub struct NextStep {
     pub run: String,
     pub does: &'static str,
-}
-
-/// Where keys are, and what part of all keys each node has.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KeyReport {
-    pub keys: Vec<KeyOwner>,
-    pub nodes: Vec<NodeShare>,
-}
-
-/// The node that has a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct KeyOwner {
-    pub key: String,
-    pub node: NodeAddr,
-}
-
-/// A node on the ring.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct NodeShare {
-    pub node: NodeAddr,
-    /// From 0 to 1.
-    pub share: f64,
-    /// It is a member now.
-    pub live: bool,
 }
 
 /// The releases of one host.
@@ -234,6 +210,13 @@ impl Document {
         let success = failures.len() < states.len();
         let members = states.into_iter().map(|(member, state)| MemberReport { member, state }).collect();
         Self { failures, data: Some(Data::Members(members)), ..Self::new("zookeeper stat") }.settle(success)
+    }
+
+    /// What became of a key on each live node.
+    pub fn of_smoke(results: Vec<SmokeResult>) -> Self {
+        let failures: Vec<Failure> = results.iter().filter_map(|result| result.failure.clone()).collect();
+        let success = failures.len() < results.len();
+        Self { failures, data: Some(Data::Smoke(results)), ..Self::new("smoke") }.settle(success)
     }
 
     /// The ensemble and the clouds, and what could not be looked at. Whatever disagrees has failed; without ZooKeeper
@@ -353,9 +336,10 @@ impl Document {
         Self { data: Some(Data::Files(WrittenFiles { written, next })), ..Self::new(command) }.settle(true)
     }
 
-    /// Where keys are.
-    pub fn of_keys(report: KeyReport) -> Self {
-        Self { data: Some(Data::Keys(report)), ..Self::new("locate") }.settle(true)
+    /// Where keys are, and which could not be asked for.
+    pub fn of_keys(report: KeyReport, failures: Vec<Failure>) -> Self {
+        let success = failures.len() < report.keys.len();
+        Self { failures, data: Some(Data::Keys(report)), ..Self::new("locate") }.settle(success)
     }
 
     /// What was checked. Something is so when a host has no fail; without any such host nothing is.

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::document::{Data, Document, HostReleases, KeyOwner, KeyReport, NextStep, NodeShare, WrittenFiles};
-use super::{PingAnswer, exit_codes, printer, progress, tables};
+use super::document::{Data, Document, HostReleases, NextStep, WrittenFiles};
+use super::{
+    Expiry, KeyItem, KeyOwner, KeyReport, NodeShare, PingAnswer, SmokeResult, SmokeTimes, exit_codes,
+    printer, progress, tables,
+};
 use crate::error::Failure;
 use crate::exec::{Event, Outcome, RunReport, StepResult};
 use crate::inspect::ReleaseSeen;
@@ -102,6 +105,7 @@ fn actions() -> Vec<Action> {
                 launch(Some(options), Some("10.0.0.1:11211-h")),
             ],
         },
+        Action::RejoinNode { code: code(), pid: 171 },
         Action::StopNodes {
             code: code(),
             nodes: vec![
@@ -236,13 +240,41 @@ fn what_is_shown_of_what_was_looked_at() {
         ],
     };
     let keys = KeyReport {
-        keys: vec![KeyOwner { key: "user:1".into(), node: node(11211) }],
+        keys: vec![KeyOwner { key: "user:1".into(), node: node(11211), item: None }],
         nodes: vec![
             NodeShare { node: node(11211), share: 0.51, live: true },
             NodeShare { node: node(11212), share: 0.49, live: false },
         ],
     };
+    let present = |kind: &str, bytes, elements, expiry| KeyItem::Present {
+        kind: Some(kind.into()),
+        bytes,
+        elements,
+        flags: 2,
+        expiry,
+    };
+    let asked = |key: &str, item| KeyOwner { key: key.into(), node: node(11211), item: Some(item) };
+    let items = KeyReport {
+        keys: vec![
+            asked("a", present("kv", Some(1234), None, Expiry::Seconds(90))),
+            asked("b", present("b+tree", None, Some(7), Expiry::Sticky)),
+            asked("c", KeyItem::Absent),
+        ],
+        nodes: keys.nodes.clone(),
+    };
+    let times = SmokeTimes { connect: Some(0.4), write: Some(0.2), read: Some(0.1), delete: Some(0.1) };
+    let smoke = vec![
+        SmokeResult { node: node(11211), key: "arcusctl:smoke:run:0".into(), times, failure: None },
+        SmokeResult {
+            node: node(11212),
+            key: "arcusctl:smoke:run:4".into(),
+            times: SmokeTimes::default(),
+            failure: Some(Failure::unreachable("10.0.0.1:11212: the cache node does not answer")),
+        },
+    ];
     let shown = [
+        Data::Keys(items),
+        Data::Smoke(smoke),
         Data::Answers(answers),
         Data::Hosts(hosts),
         Data::Files(files),

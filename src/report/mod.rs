@@ -7,10 +7,12 @@ mod document;
 mod exit_code;
 mod failures;
 mod history;
+mod keys;
 mod ping;
 mod plans;
 mod printer;
 mod progress;
+mod smoke;
 mod standing;
 mod status;
 mod tables;
@@ -20,11 +22,12 @@ mod terminal;
 mod message_tests;
 
 pub use document::{
-    Data, Document, EnsembleList, HostReleases, KeyOwner, KeyReport, MemberReport, NextStep, NodeShare,
-    VERSION, WrittenFiles,
+    Data, Document, EnsembleList, HostReleases, MemberReport, NextStep, VERSION, WrittenFiles,
 };
 pub use exit_code::{exit_code_of, exit_codes};
 pub use history::{RunDetail, RunSummary, command_line, outcome_of};
+pub use keys::{Expiry, KeyItem, KeyOwner, KeyReport, NodeShare};
 pub use ping::PingAnswer;
 pub use printer::{Answer, Printer, SAID};
+pub use smoke::{SmokeResult, SmokeTimes};
 pub use status::StatusReport;

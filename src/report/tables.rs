@@ -7,8 +7,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Table};
 use owo_colors::OwoColorize as _;
 
-use super::document::{Data, EnsembleList, HostReleases, KeyReport, MemberReport, NextStep, WrittenFiles};
-use super::{PingAnswer, history, status};
+use super::document::{Data, EnsembleList, HostReleases, MemberReport, NextStep, WrittenFiles};
+use super::{PingAnswer, history, keys, smoke, status};
 use crate::inspect::{CloudReport, CloudStatus, NodeLabel};
 use crate::lock::{LockState, LockStatus};
 use crate::model::{BackupReport, human_bytes};
@@ -21,7 +21,8 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Clouds(clouds) => render_clouds(clouds, nodes_too),
         Data::Answers(answers) => render_answers(answers),
         Data::Hosts(hosts) => render_releases(hosts),
-        Data::Keys(report) => render_keys(report),
+        Data::Keys(report) => keys::render(report),
+        Data::Smoke(results) => smoke::render(results),
         Data::Status(report) => status::render(report, nodes_too),
         Data::Text(text) => text.clone(),
         Data::Backup(report) => render_backup(report),
@@ -228,20 +229,6 @@ fn render_files(files: &WrittenFiles) -> String {
         }
     }
     text
-}
-
-fn render_keys(report: &KeyReport) -> String {
-    let mut keys = table(&["key", "node", "share of all keys", ""]);
-    for owner in &report.keys {
-        let seen = report.nodes.iter().find(|seen| seen.node == owner.node);
-        keys.add_row(vec![
-            Cell::new(&owner.key),
-            Cell::new(owner.node),
-            number(seen.map_or_else(String::new, |seen| format!("{:.1} %", seen.share * 100.0))),
-            Cell::new(if seen.is_some_and(|seen| seen.live) { "" } else { "offline" }),
-        ]);
-    }
-    finish(&keys)
 }
 
 fn timestamp(seconds: u64) -> String {

@@ -265,24 +265,22 @@ impl<'a> Case<'a> {
         let (addr, pid) = (self.addr, process.pid);
         let host = self.seen.nodes.processes.get(&HostName::from(addr.ip));
         let age = host.and_then(|host| host.as_ref().ok()).map(|host| host.age(process)).unwrap_or_default();
-        let failure = if self.is_no_member() && age < STARTING {
-            Failure::failed(format!("{addr}: is starting: its process (pid {pid}) does not answer yet"))
-                .hint("a node answers once it has joined; look again in a moment")
-        } else {
-            let failure = Failure::unreachable(format!(
-                "{addr}: hung: its process (pid {pid}) runs, but does not answer"
-            ));
-            let failure = causes(failure, silent);
-            let failure = if self.is_no_member() {
-                failure.cause(format!("it is no member of {}", self.seen.code))
-            } else {
-                failure
-            };
-            failure.hint(format!(
-                "see whether its host swaps or the process is stopped; else {}",
-                self.hint("memcached restart")
-            ))
-        };
+        if self.is_no_member() && age < STARTING {
+            let failure =
+                Failure::failed(format!("{addr}: is starting: its process (pid {pid}) does not answer yet"))
+                    .hint("a node answers once it has joined; look again in a moment");
+            return self.add(DisagreementKind::Starting, failure);
+        }
+        let failure =
+            Failure::unreachable(format!("{addr}: hung: its process (pid {pid}) runs, but does not answer"));
+        let mut failure = causes(failure, silent);
+        if self.is_no_member() {
+            failure = failure.cause(format!("it is no member of {}", self.seen.code));
+        }
+        let failure = failure.hint(format!(
+            "see whether its host swaps or the process is stopped; else {}",
+            self.hint("memcached restart")
+        ));
         self.add(DisagreementKind::Hung, failure);
     }
 

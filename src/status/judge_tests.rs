@@ -217,7 +217,7 @@ fn a_hung_node_is_told_from_one_that_is_starting() {
         expired(seen);
         host_of(seen).uptime = 3.0;
     };
-    expect(starting, "hung", &["is starting"]);
+    expect(starting, "starting", &["is starting"]);
 }
 
 #[test]

@@ -88,8 +88,10 @@ pub enum DisagreementKind {
     Orphan,
     /// Its process runs and says READY, but it is no member.
     Zombie,
-    /// Its process runs and takes connections, but does not answer.
+    /// Its process runs, but does not answer.
     Hung,
+    /// Its process has just begun, and answers once it has joined.
+    Starting,
     /// What has its port is no cache node of this install and ensemble.
     Foreign,
     /// It is no member and says so itself: it lost its place, or is still joining.
@@ -125,6 +127,7 @@ impl DisagreementKind {
             Self::Orphan => "orphan",
             Self::Zombie => "zombie",
             Self::Hung => "hung",
+            Self::Starting => "starting",
             Self::Foreign => "foreign",
             Self::Paused => "paused",
             Self::NotRunning => "not-running",

@@ -103,6 +103,11 @@ impl Membership {
         self.members.borrow().clone()
     }
 
+    /// Whether `node` is a member now.
+    pub fn has(&self, node: NodeAddr) -> bool {
+        self.members.borrow().as_ref().is_ok_and(|members| members.contains_key(&node))
+    }
+
     /// The members as they change, for whoever shows them.
     pub fn changes(&self) -> watch::Receiver<Members> {
         self.members.clone()

@@ -10,5 +10,5 @@ mod servers;
 
 pub use client::{ZnodeAnswer, ZnodeSeen, ZooKeeper};
 pub use four_letter::{MemberState, Mode, ServerStats, ask_word, probe_member, probe_members};
-pub use servers::running_config;
 pub use membership::{MemberSession, Members, Membership};
+pub use servers::running_config;

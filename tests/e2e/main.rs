@@ -27,6 +27,8 @@ mod prepare;
 mod quicksetup;
 mod releases;
 mod shells;
+mod smoke;
+mod status;
 mod support;
 mod tree;
 mod trust;

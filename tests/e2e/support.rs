@@ -1,7 +1,7 @@
 //! A site to operate: a lab, a package, and the program run from the admin's machine.
 
-mod writes;
 mod uploads;
+mod writes;
 mod znodes;
 
 use std::fmt::Write as _;

@@ -66,6 +66,12 @@ where
                 below.requests.write_all(&line).await?;
                 below.values(&mut answers).await?;
             }
+            Line::Attributes { key } => {
+                below.requests.write_all(b"mg ").await?;
+                below.requests.write_all(key).await?;
+                below.requests.write_all(b" f t\r\n").await?;
+                below.attributes(&mut answers).await?;
+            }
             Line::Stats => {
                 below.requests.write_all(&line).await?;
                 below.stats(&mut answers).await?;
@@ -119,6 +125,15 @@ impl Below {
                 Some(bytes) => pass(&mut self.answers, out, bytes + 2).await?,
                 None => return Ok(()),
             }
+        }
+    }
+
+    async fn attributes(&mut self, out: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        self.requests.flush().await?;
+        let line = self.next_line().await?;
+        match protocol::attributes(line) {
+            Some(text) => out.write_all(text.as_bytes()).await,
+            None => out.write_all(line).await,
         }
     }
 

@@ -11,6 +11,8 @@ pub(crate) enum Line<'a> {
     Retrieve,
     /// Forwarded; answered by lines up to `END` or the like.
     Stats,
+    /// Asked of memcached in its own words.
+    Attributes { key: &'a [u8] },
     /// Forwarded; answered by one line, or by none.
     Simple { noreply: bool },
     /// The client wants to go.
@@ -52,6 +54,7 @@ pub(crate) fn classify(line: &[u8]) -> Line<'_> {
     match command {
         _ if RETRIEVALS.contains(&command) => Line::Retrieve,
         "stats" => Line::Stats,
+        "getattr" if words.len() >= 2 => Line::Attributes { key: words[1] },
         "quit" => Line::Quit,
         _ => Line::Simple { noreply },
     }
@@ -68,6 +71,27 @@ pub(crate) fn value_length(line: &[u8]) -> Option<u64> {
             std::str::from_utf8(words.get(3)?).ok()?.trim().parse().ok()
         }
     }
+}
+
+/// What arcus-memcached answers to `getattr` of a key-value item, from memcached's answer to `mg KEY f t`.
+pub(crate) fn attributes(line: &[u8]) -> Option<String> {
+    let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
+    match words.next()? {
+        "EN" => return Some("NOT_FOUND\r\n".to_owned()),
+        "HD" => {}
+        _ => return None,
+    }
+    let (mut flags, mut seconds) = ("0", "-1");
+    for word in words {
+        match word.split_at_checked(1)? {
+            ("f", value) => flags = value,
+            ("t", value) => seconds = value,
+            _ => {}
+        }
+    }
+    // Never: memcached says -1, which here would be a sticky item.
+    let seconds = if seconds == "-1" { "0" } else { seconds };
+    Some(format!("ATTR flags={flags}\r\nATTR expiretime={seconds}\r\nATTR type=kv\r\nEND\r\n"))
 }
 
 /// Whether this line ends the answer to `stats …`.
@@ -116,6 +140,17 @@ mod tests {
         assert_eq!(value_length(b"VALUE k 0 12\r\n"), Some(12));
         assert_eq!(value_length(b"VALUE k\xff 0 12 77\r\n"), Some(12));
         assert_eq!(value_length(b"END\r\n"), None);
+    }
+
+    #[test]
+    fn attributes_are_told_in_the_words_of_arcus() {
+        assert_eq!(classify(b"getattr k flags\r\n"), Line::Attributes { key: b"k" });
+        assert_eq!(classify(b"getattr\r\n"), Line::Simple { noreply: false });
+        let told = attributes(b"HD f5 t-1\r\n").unwrap();
+        assert_eq!(told, "ATTR flags=5\r\nATTR expiretime=0\r\nATTR type=kv\r\nEND\r\n");
+        assert!(attributes(b"HD f5 t57\r\n").unwrap().contains("expiretime=57\r\n"));
+        assert_eq!(attributes(b"EN\r\n").unwrap(), "NOT_FOUND\r\n");
+        assert_eq!(attributes(b"CLIENT_ERROR bad\r\n"), None);
     }
 
     #[test]

@@ -1,0 +1,313 @@
+//! What is known, and how events change it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::row::{Column, Row, Series};
+use crate::config::settings::MemcachedSettings;
+use crate::error::Failure;
+use crate::inspect::{Figures, Inspected, NodeAnswer, ProcessesSeen, RegisteredNode};
+use crate::model::{Ensemble, HostName, NodeAddr, ServiceCode};
+use crate::plan::NodesSeen;
+use crate::status::{CloudSeen, Wanted, judge};
+use crate::zk::{MemberSession, Members};
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// What is registered of a cloud, and which of its addresses others have, too.
+    Registered {
+        code: ServiceCode,
+        nodes: Vec<RegisteredNode>,
+        others: BTreeMap<NodeAddr, String>,
+    },
+    /// A cloud is registered no more.
+    Unregistered {
+        code: ServiceCode,
+    },
+    /// Who is in a cloud, or that this is not known any more.
+    Members {
+        code: ServiceCode,
+        members: Members,
+        sessions: BTreeMap<NodeAddr, MemberSession>,
+    },
+    /// What a node said, in seconds since the beginning.
+    Answer {
+        node: NodeAddr,
+        at: f64,
+        answer: Inspected<NodeAnswer>,
+    },
+    /// What a host said.
+    Processes {
+        host: HostName,
+        seen: Inspected<ProcessesSeen>,
+    },
+    Key(Key),
+}
+
+/// A key that was pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    Char(char),
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Home,
+    End,
+    Enter,
+    Backspace,
+    Escape,
+    /// Ctrl-C.
+    Interrupt,
+}
+
+/// The whole of it.
+#[derive(Clone, Debug)]
+pub struct Top {
+    pub ensemble: Ensemble,
+    pub settings: MemcachedSettings,
+    /// How often nodes are asked.
+    pub interval: Duration,
+    clouds: BTreeMap<ServiceCode, CloudSeen>,
+    /// Why the members of a cloud are not known.
+    lost: BTreeMap<ServiceCode, Failure>,
+    answers: BTreeMap<NodeAddr, Inspected<NodeAnswer>>,
+    processes: BTreeMap<HostName, Inspected<ProcessesSeen>>,
+    series: BTreeMap<NodeAddr, Series>,
+    /// Of all nodes together.
+    pub whole: Series,
+    pub sort: Column,
+    pub descending: bool,
+    pub filter: String,
+    /// The filter is being typed.
+    pub typing: bool,
+    pub help: bool,
+    /// The node that is marked.
+    pub marked: Option<(ServiceCode, NodeAddr)>,
+    /// Rows as they were when the screen was halted.
+    halted: Option<Vec<Row>>,
+    pub over: bool,
+}
+
+/// How far Page Up and Page Down go.
+const PAGE: isize = 10;
+
+impl Top {
+    pub fn new(ensemble: Ensemble, settings: MemcachedSettings, interval: Duration) -> Self {
+        Self {
+            ensemble,
+            settings,
+            interval,
+            clouds: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            series: BTreeMap::new(),
+            whole: Series::default(),
+            sort: Column::Node,
+            descending: false,
+            filter: String::new(),
+            typing: false,
+            help: false,
+            marked: None,
+            halted: None,
+            over: false,
+        }
+    }
+
+    /// What `event` makes of what is known. `now` is in milliseconds since 1970.
+    pub fn update(&mut self, event: Event, now: i64) {
+        match event {
+            Event::Registered { code, nodes, others } => {
+                let cloud = self.cloud(&code);
+                cloud.registered = nodes;
+                cloud.nodes.others = others;
+            }
+            Event::Unregistered { code } => {
+                self.clouds.remove(&code);
+                self.lost.remove(&code);
+            }
+            Event::Members { code, members: Ok(members), sessions } => {
+                self.lost.remove(&code);
+                let cloud = self.cloud(&code);
+                cloud.nodes.members = members;
+                cloud.sessions = sessions;
+                cloud.zookeeper = true;
+            }
+            Event::Members { code, members: Err(failure), .. } => {
+                let cloud = self.cloud(&code);
+                cloud.nodes.members.clear();
+                cloud.sessions.clear();
+                cloud.zookeeper = false;
+                self.lost.insert(code, failure);
+            }
+            Event::Answer { node, at, answer } => self.answered(node, at, answer),
+            Event::Processes { host, seen } => drop(self.processes.insert(host, seen)),
+            Event::Key(key) => self.pressed(key, now),
+        }
+    }
+
+    fn cloud(&mut self, code: &ServiceCode) -> &mut CloudSeen {
+        self.clouds.entry(code.clone()).or_insert_with(|| CloudSeen {
+            code: code.clone(),
+            registered: Vec::new(),
+            nodes: NodesSeen::default(),
+            sessions: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            zookeeper: false,
+        })
+    }
+
+    fn answered(&mut self, node: NodeAddr, at: f64, answer: Inspected<NodeAnswer>) {
+        let series = self.series.entry(node).or_default();
+        match &answer {
+            Ok(answer) => series.add(at, answer.figures),
+            Err(_) => series.gap(),
+        }
+        self.answers.insert(node, answer);
+    }
+
+    /// Adds a point to the lines of all nodes together, at `at` seconds since the beginning.
+    pub fn tick(&mut self, at: f64) {
+        let answers = self.answers.values().filter_map(|answer| answer.as_ref().ok());
+        self.whole.add(at, Figures::sum(answers.map(|answer| &answer.figures)));
+    }
+
+    /// Every node that there is something to ask of.
+    pub fn nodes(&self) -> BTreeSet<NodeAddr> {
+        let of_cloud = |cloud: &CloudSeen| {
+            let registered = cloud.registered.iter().map(|node| node.addr);
+            registered.chain(cloud.nodes.members.keys().copied()).collect::<Vec<_>>()
+        };
+        self.clouds.values().flat_map(of_cloud).collect()
+    }
+
+    pub fn codes(&self) -> Vec<ServiceCode> {
+        self.clouds.keys().cloned().collect()
+    }
+
+    pub fn is_halted(&self) -> bool {
+        self.halted.is_some()
+    }
+
+    /// Why members are not known, if so.
+    pub fn trouble(&self) -> Option<&Failure> {
+        self.lost.values().next()
+    }
+
+    /// All nodes, whether they are shown or not.
+    pub fn all(&self, now: i64) -> Vec<Row> {
+        if let Some(halted) = &self.halted {
+            return halted.clone();
+        }
+        let wanted = Wanted { ensemble: &self.ensemble, settings: &self.settings, now };
+        let rows = self.clouds.values().flat_map(|cloud| {
+            let mut cloud = cloud.clone();
+            cloud.nodes.processes.clone_from(&self.processes);
+            let status = judge(&CloudSeen { answers: self.answers.clone(), ..cloud }, wanted);
+            let code = status.service_code;
+            status.nodes.into_iter().map(move |mut status| {
+                self.leave_out_unasked(&mut status);
+                let series = self.series.get(&status.node).cloned().unwrap_or_default();
+                Row { code: code.clone(), status, series }
+            })
+        });
+        rows.collect()
+    }
+
+    /// What was not asked yet is no disagreement.
+    fn leave_out_unasked(&self, status: &mut crate::status::NodeStatus) {
+        let asked = self.answers.contains_key(&status.node)
+            && self.processes.contains_key(&HostName::from(status.node.ip));
+        if !asked {
+            status.disagreements.clear();
+        }
+    }
+
+    /// True once this node's answer and its host's are there, or are known not to come.
+    pub fn is_known(&self, node: NodeAddr) -> bool {
+        self.answers.contains_key(&node) && self.processes.contains_key(&HostName::from(node.ip))
+    }
+
+    /// The rows that are shown, in their order.
+    pub fn rows(&self, now: i64) -> Vec<Row> {
+        let mut rows = self.all(now);
+        rows.retain(|row| row.fits(&self.filter));
+        rows.sort_by(|one, other| {
+            let order = one.compare(other, self.sort);
+            if self.descending { order.reverse() } else { order }
+        });
+        rows
+    }
+
+    fn pressed(&mut self, key: Key, now: i64) {
+        if key == Key::Interrupt {
+            self.over = true;
+        } else if self.typing {
+            self.type_filter(key);
+        } else if self.help {
+            // Whatever is pressed ends the help; quitting by it would surprise.
+            self.help = false;
+        } else {
+            self.command(key, now);
+        }
+    }
+
+    fn type_filter(&mut self, key: Key) {
+        match key {
+            Key::Char(character) => self.filter.push(character),
+            Key::Backspace => drop(self.filter.pop()),
+            Key::Enter => self.typing = false,
+            Key::Escape => {
+                self.filter.clear();
+                self.typing = false;
+            }
+            _ => {}
+        }
+    }
+
+    fn command(&mut self, key: Key, now: i64) {
+        match key {
+            Key::Char('q') => self.over = true,
+            // One that was made to see less is first made undone.
+            Key::Escape if !self.filter.is_empty() => self.filter.clear(),
+            Key::Escape => self.over = true,
+            Key::Char('?' | 'h') => self.help = true,
+            Key::Char('/') => self.typing = true,
+            Key::Char('>' | 's') => self.sort_by(self.sort.step(1)),
+            Key::Char('<') => self.sort_by(self.sort.step(Column::ALL.len() - 1)),
+            Key::Char('r') => self.descending = !self.descending,
+            Key::Char('p' | ' ') => {
+                self.halted = if self.halted.is_some() { None } else { Some(self.all(now)) };
+            }
+            Key::Up | Key::Char('k') => self.mark(-1, now),
+            Key::Down | Key::Char('j') => self.mark(1, now),
+            Key::PageUp => self.mark(-PAGE, now),
+            Key::PageDown => self.mark(PAGE, now),
+            Key::Home => self.mark(isize::MIN, now),
+            Key::End => self.mark(isize::MAX, now),
+            _ => {}
+        }
+    }
+
+    /// Figures are mostly asked for the largest first.
+    fn sort_by(&mut self, column: Column) {
+        self.sort = column;
+        self.descending = !matches!(column, Column::Node | Column::State);
+    }
+
+    fn mark(&mut self, places: isize, now: i64) {
+        let rows = self.rows(now);
+        let last = rows.len().saturating_sub(1);
+        let here = self.place_of_marked(&rows);
+        let place = here.map_or(0, |here| here.saturating_add_signed(places).min(last));
+        self.marked = rows.get(place).map(|row| (row.code.clone(), row.node()));
+    }
+
+    /// Where the marked node stands among `rows`.
+    pub fn place_of_marked(&self, rows: &[Row]) -> Option<usize> {
+        let (code, node) = self.marked.as_ref()?;
+        rows.iter().position(|row| row.code == *code && row.node() == *node)
+    }
+}
