@@ -61,6 +61,8 @@ fn members_are_shown_with_lag_snapshot_logs_and_disk_and_drift_and_a_full_disk_a
             "cp -a {DATA} /tmp/kept && mount -t tmpfs -o size=100m none {DATA} && cp -a /tmp/kept/. {DATA}/"
         ),
     );
+    // It may have led; then the others elect another first.
+    (0..2).for_each(|index| site.await_serving(index));
     let run = status(&site).exits(3);
     assert_eq!(standing(&run, &third)["state"], "down");
     site.run(["zookeeper", "start", "--member", &third]).success();
