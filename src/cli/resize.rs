@@ -137,7 +137,7 @@ fn operator(context: &Context, ensemble: &Ensemble) -> Operator {
 }
 
 /// Everybody at their ports and on their hosts, and the servers that those who serve run with.
-async fn look(context: &Context, wish: &EnsembleWish) -> ResizeSeen {
+pub(super) async fn look(context: &Context, wish: &EnsembleWish) -> ResizeSeen {
     let members = observe(context, wish).await;
     let serving = members.iter().filter(|(_, state, _)| state.stats().is_some()).map(|(member, ..)| member);
     let running = join_all(serving.map(|member| async move {
@@ -183,10 +183,25 @@ async fn nodes(
     reader.close().await;
     let tree = tree?;
     let live = tree.codes.values().flat_map(|code| members_of(code).into_keys());
+    let named = &names_by_address(ensemble).await;
     Ok(join_all(live.map(|addr| async move {
         let limit = context.settings.timeouts.zookeeper;
         let asked = async { NodeLink::open(&context.fleet, addr, limit).await?.zookeeper().await };
-        (addr, asked.await)
+        let follows = asked.await.map(|list| {
+            let entries = list.split(',').map(str::trim);
+            entries.map(|entry| named.get(entry).map_or(entry, String::as_str)).collect::<Vec<_>>().join(",")
+        });
+        (addr, follows)
     }))
     .await)
+}
+
+/// Arcus's own ZooKeeper client tells addresses where it was given names.
+async fn names_by_address(ensemble: &Ensemble) -> BTreeMap<String, String> {
+    let resolving = ensemble.members().iter().map(|member| async move {
+        let lookup = tokio::net::lookup_host((member.host.as_str(), member.client_port.get()));
+        let found = tokio::time::timeout(PROBE_LIMIT, lookup).await.ok()?.ok()?;
+        Some(found.map(|address| (address.to_string(), member.to_string())).collect::<Vec<_>>())
+    });
+    join_all(resolving).await.into_iter().flatten().flatten().collect()
 }

@@ -10,7 +10,7 @@ use super::{resize, standing};
 use crate::error::{Failure, Failures};
 use crate::inspect::inspect_members;
 use crate::model::{EnsembleMember, znode};
-use crate::plan::{self, EnsembleWish, Plan};
+use crate::plan::{self, EnsembleWish, Plan, ResizeSeen};
 use crate::report::Document;
 use crate::zk::{MemberState, probe_members};
 
@@ -22,10 +22,10 @@ pub(super) async fn run(context: &Context, command: ZooKeeper) -> Result<Documen
         ZooKeeper::Init(change) => init(context, change).await,
         ZooKeeper::Start(members) => change_members(context, &members, plan::start_members).await,
         ZooKeeper::Stop(members) => change_members(context, &members, plan::stop_members).await,
-        ZooKeeper::Restart(restart) => {
-            let planner = if restart.all { plan::restart_at_once } else { plan::restart_rolling };
-            change_members(context, &restart.members, planner).await
+        ZooKeeper::Restart(restart) if restart.all => {
+            change_members(context, &restart.members, plan::restart_at_once).await
         }
+        ZooKeeper::Restart(restart) => restart_rolling(context, &restart.members).await,
         ZooKeeper::Add(args) => resize::add(context, &args).await,
         ZooKeeper::Remove(args) => resize::remove(context, &args).await,
         ZooKeeper::Status => standing::status(context).await,
@@ -52,6 +52,16 @@ async fn change_members(context: &Context, args: &Members, planner: Planner) -> 
     let prepare = async || {
         let members = context.look(observe(context, &wish)).await?;
         Ok(planner(&wish, &members, &selected)?.into())
+    };
+    context.change(&Subject::ensemble(&context.ensemble), args.change, prepare).await
+}
+
+async fn restart_rolling(context: &Context, args: &Members) -> Result<Document, Failures> {
+    let wish = wish(context);
+    let selected = select(context, &args.selection)?;
+    let prepare = async || {
+        let ResizeSeen { members, running } = context.look(resize::look(context, &wish)).await?;
+        Ok(plan::restart_rolling(&wish, &members, &running, &selected)?.into())
     };
     context.change(&Subject::ensemble(&context.ensemble), args.change, prepare).await
 }

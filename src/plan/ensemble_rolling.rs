@@ -1,8 +1,9 @@
 //! Restarting members one at a time, so that the ensemble serves all the while: followers first, the leader last.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ensemble::{restart_at_once, unfit};
+use super::zoo_cfg::{ServerList, server_list};
 use super::{Action, EnsembleWish, Gate, MemberLayout, Members, Plan, Risk, Step, Target, Voters, layouts};
 use crate::error::{Failure, Failures};
 use crate::model::EnsembleMember;
@@ -12,13 +13,14 @@ use crate::zk::{MemberState, Mode};
 const FEWEST: usize = 3;
 
 /// Plans `zookeeper restart`: one of the `selected` members after the other, each in sync again before the next one is
-/// touched. What is down is brought up first; it takes no vote away.
+/// touched. What is down is brought up first; it takes no vote away. `running` are the servers that members run with.
 ///
 /// # Errors
 /// When ids or ports clash, or when the ensemble would lose its quorum on the way.
 pub fn restart_rolling(
     wish: &EnsembleWish,
     members: &Members,
+    running: &BTreeMap<EnsembleMember, ServerList>,
     selected: &BTreeSet<EnsembleMember>,
 ) -> Result<Plan, Failures> {
     let serving = members.iter().filter(|(_, state, _)| matches!(state, MemberState::Serving(_))).count();
@@ -29,6 +31,7 @@ pub fn restart_rolling(
             .push("the ensemble has no quorum now, so nothing is lost by restarting all at once".to_owned());
         return Ok(plan);
     }
+    refuse_other_servers(members, running, selected)?;
     let layouts = layouts(wish, members)?;
     let mut plan = Plan::new("zookeeper restart");
     let mut cycles: Vec<(u8, &MemberLayout, bool)> = Vec::new();
@@ -81,6 +84,29 @@ pub(super) fn turn(state: &MemberState) -> u8 {
         Some(Mode::Leader | Mode::Standalone) => 2,
         Some(_) => 1,
     }
+}
+
+/// A member that would come up with other servers changes the ensemble, and may find no leader among them.
+fn refuse_other_servers(
+    members: &Members,
+    running: &BTreeMap<EnsembleMember, ServerList>,
+    selected: &BTreeSet<EnsembleMember>,
+) -> Result<(), Failures> {
+    let common: BTreeSet<&ServerList> = running.values().collect();
+    let failures = members.iter().filter(|(member, ..)| selected.contains(member)).filter_map(|(member, _, seen)| {
+        let written = server_list(seen.as_ref().ok()?.config.as_deref()?);
+        let now = running.get(member).or_else(|| common.first().copied().filter(|_| common.len() == 1))?;
+        // A server that was reconfigured keeps its list elsewhere.
+        if written.is_empty() || written == *now {
+            return None;
+        }
+        let failure = Failure::refused(format!("{member}: its zoo.cfg has other servers than the members run with"))
+            .cause("a restart would change the ensemble with it, by more than one member perhaps")
+            .hint("see which: arcusctl zookeeper status; members come and go by zookeeper add and zookeeper remove, which also finish what was cut short")
+            .hint("if its zoo.cfg is what all are to have, restart them all at once: --all");
+        Some(failure)
+    });
+    Failures::none_of(failures.collect())
 }
 
 /// Taking any one of `taken` away must leave a majority of `members` that serves.

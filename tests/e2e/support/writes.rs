@@ -33,8 +33,8 @@ impl Site {
             let writing = scope.spawn(move || {
                 self.lab.inside(|| Ok(runtime()?.block_on(write(ensemble, begun, over)))).unwrap()
             });
-            let watching =
-                scope.spawn(|| self.lab.inside(|| Ok(runtime()?.block_on(watch(members, over)))).unwrap());
+            let watching = scope
+                .spawn(move || self.lab.inside(|| Ok(runtime()?.block_on(watch(members, over)))).unwrap());
             while !begun.load(Ordering::Relaxed) {
                 assert!(!writing.is_finished(), "the writer ended before it wrote anything");
                 std::thread::yield_now();
