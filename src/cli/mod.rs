@@ -2,6 +2,7 @@
 //!
 //! Boundary: wires the rooms together and decides nothing that a plan could decide.
 
+mod apply;
 pub mod args;
 mod changing;
 mod check;
@@ -18,6 +19,7 @@ mod logging;
 mod man;
 mod memcached;
 pub mod offline;
+mod pacing;
 mod ping;
 mod quicksetup;
 mod releases;
@@ -139,6 +141,8 @@ async fn dispatch(command: Command, global: &Global, context: &Context) -> Resul
         Command::Hosts(command) => hosts::run(context, &command).await,
         Command::Zookeeper(command) => zookeeper::run(context, command).await,
         Command::Memcached(command) => memcached::run(context, command).await,
+        Command::Plan(args) => apply::plan(context, &args).await,
+        Command::Apply(args) => apply::apply(context, &args).await,
         Command::Locate(args) => locate::locate(context, &args).await,
         Command::Ping { code } => ping::ping(context, &code).await,
         Command::Quicksetup(args) => quicksetup::quicksetup(context, &args).await,
@@ -170,6 +174,8 @@ fn name(command: &Command) -> &'static str {
         Command::Memcached(Memcached::Stop { .. }) => "memcached stop",
         Command::Memcached(Memcached::Restart(_)) => "memcached restart",
         Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
+        // The same plan, whether it is carried out or not.
+        Command::Plan(_) | Command::Apply(_) => "apply",
         Command::Locate(_) => "locate",
         Command::Ping { .. } => "ping",
         Command::Quicksetup(_) => "quicksetup",
