@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 use jiff::SignedDuration;
 
+pub use super::apply::{Apply, Wish};
 pub use super::backup::{Backup, Restore};
 pub use super::check::Check;
 use super::complete;
@@ -131,6 +132,10 @@ pub enum Command {
     /// The cache clouds: register, start, stop, list
     #[command(subcommand)]
     Memcached(Memcached),
+    /// Show what is missing for a cloud to be as its JSON says, and what it would cost; changes nothing
+    Plan(Wish),
+    /// Make a cloud what its JSON says: nodes join, leave and restart one by one, and the znodes are mended
+    Apply(Apply),
     /// Tell which cache node has a key
     Locate(Locate),
     /// Write what is registered of all clouds to one file

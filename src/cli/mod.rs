@@ -2,6 +2,7 @@
 //!
 //! Boundary: wires the rooms together and decides nothing that a plan could decide.
 
+mod apply;
 pub mod args;
 mod backup;
 mod changing;
@@ -19,6 +20,7 @@ mod logging;
 mod man;
 mod memcached;
 pub mod offline;
+mod pacing;
 mod ping;
 mod quicksetup;
 mod rejoin;
@@ -149,6 +151,8 @@ async fn dispatch(command: Command, global: &Global, context: &Context) -> Resul
         Command::Memcached(command) => memcached::run(context, command).await,
         Command::Backup(args) => backup::backup(context, &args).await,
         Command::Restore(args) => backup::restore(context, &args).await,
+        Command::Plan(args) => apply::plan(context, &args).await,
+        Command::Apply(args) => apply::apply(context, &args).await,
         Command::Locate(args) => locate::locate(context, &args).await,
         Command::Status(args) => status::status(context, &args).await,
         Command::Top(args) => top::top(context, &args, global.output == Output::Json).await,
@@ -189,6 +193,8 @@ fn name(command: &Command) -> &'static str {
         Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
         Command::Backup(_) => "backup",
         Command::Restore(_) => "restore",
+        // The same plan, whether it is carried out or not.
+        Command::Plan(_) | Command::Apply(_) => "apply",
         Command::Locate(_) => "locate",
         Command::Status(_) => "status",
         Command::Top(_) => "top",

@@ -123,15 +123,7 @@ pub fn registered_cloud(code: &ServiceCode, tree: &ArcusTree) -> Option<Vec<Regi
     let registered = tree.codes.get(code.as_str())?;
     let text = String::from_utf8_lossy(&registered.data);
     let cloud = parse_registered(&text).ok();
-    let document = serde_json::from_slice::<Map<String, Value>>(&registered.data).unwrap_or_default();
-    let members = members_of(registered);
-    let mut addrs = BTreeSet::new();
-    for name in mapping_names(code.as_str(), tree) {
-        addrs.extend(labels(name, &members, &document).into_iter().filter_map(|label| match label {
-            NodeLabel::Addr(addr) => Some(addr),
-            NodeLabel::Name(_) => None,
-        }));
-    }
+    let addrs: BTreeSet<NodeAddr> = mapped_nodes(code, tree).into_values().flatten().collect();
     // A node of the document without a mapping would refuse to start; leaving it out would hide that.
     let documented = cloud.iter().flat_map(|cloud| &cloud.nodes).map(|node| node.addr);
     let unmapped: BTreeSet<NodeAddr> = documented.filter(|addr| !addrs.contains(addr)).collect();
@@ -208,6 +200,22 @@ fn options_of(addr: NodeAddr, cloud: Option<&Cloud>, tree: &ArcusTree) -> Result
         .hint("register the cloud from its JSON: arcusctl memcached register CONF"))
 }
 
+/// The nodes that each mapping of `code` stands for, by the mapping's name; none where nobody knows its host.
+pub fn mapped_nodes(code: &ServiceCode, tree: &ArcusTree) -> BTreeMap<String, BTreeSet<NodeAddr>> {
+    let registered = tree.codes.get(code.as_str());
+    let members = registered.map(members_of).unwrap_or_default();
+    let data = registered.map(|registered| registered.data.as_slice()).unwrap_or_default();
+    let document = serde_json::from_slice::<Map<String, Value>>(data).unwrap_or_default();
+    let nodes = |name: &str| {
+        let labels = labels(name, &members, &document).into_iter();
+        labels.filter_map(|label| match label {
+            NodeLabel::Addr(addr) => Some(addr),
+            NodeLabel::Name(_) => None,
+        })
+    };
+    mapping_names(code.as_str(), tree).map(|name| (name.to_owned(), nodes(name).collect())).collect()
+}
+
 fn mapping_names<'a>(code: &'a str, tree: &'a ArcusTree) -> impl Iterator<Item = &'a str> {
     tree.mappings
         .iter()
@@ -242,18 +250,21 @@ fn labels(name: &str, members: &BTreeMap<NodeAddr, String>, document: &Map<Strin
 
 /// Address and hostname of each server of a registered document, as far as they can be read.
 fn document_servers(document: &Map<String, Value>) -> Vec<(NodeAddr, String)> {
+    let servers = document.get("servers").and_then(Value::as_array);
+    servers.into_iter().flatten().filter_map(document_server).collect()
+}
+
+/// Address and hostname of one server of a registered document; `None` when it names no address.
+pub fn document_server(server: &Value) -> Option<(NodeAddr, String)> {
     let port = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
-    let read = |server: &Value| {
-        let ip = server.get("ip")?.as_str()?;
-        let port = port(server.get("config")?.get("port")?)?;
-        let addr = format!("{ip}:{port}").parse().ok()?;
-        Some((addr, server.get("hostname").and_then(Value::as_str).unwrap_or_default().to_owned()))
-    };
-    document.get("servers").and_then(Value::as_array).into_iter().flatten().filter_map(read).collect()
+    let ip = server.get("ip")?.as_str()?;
+    let port = port(server.get("config")?.get("port")?)?;
+    let addr = format!("{ip}:{port}").parse().ok()?;
+    Some((addr, server.get("hostname").and_then(Value::as_str).unwrap_or_default().to_owned()))
 }
 
 #[cfg(test)]

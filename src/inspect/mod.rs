@@ -15,8 +15,8 @@ mod znodes;
 
 pub use answers::{Figures, NodeAnswer, ZooKeeperSaid, inspect_answer, inspect_answers};
 pub use clouds::{
-    CloudReport, CloudStatus, NodeLabel, RegisteredNode, hostnames_of, members_of, others_of,
-    registered_cloud, report_cloud,
+    CloudReport, CloudStatus, NodeLabel, RegisteredNode, document_server, hostnames_of, mapped_nodes,
+    members_of, others_of, registered_cloud, report_cloud,
 };
 pub use hosts::{
     InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, ProcessesSeen, ReleaseSeen, ReleaseUser,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Failure;
-use crate::model::znode;
+use crate::model::{ZnodeChange, znode};
 use crate::zk::ZooKeeper;
 
 /// What is registered and who is there.
@@ -85,6 +85,93 @@ impl ArcusTree {
             }
         }
         Ok(tree)
+    }
+
+    /// The tree as it will be once this transaction, whose paths are all below the base znodes, was committed.
+    ///
+    /// # Errors
+    /// When ZooKeeper would refuse it: for a znode that is there already, is not there, has another version or children.
+    pub fn after(&self, changes: &[ZnodeChange]) -> Result<Self, Failure> {
+        let mut tree = self.clone();
+        for change in changes {
+            tree.apply(change).ok_or_else(|| {
+                Failure::failed(format!("ZooKeeper would refuse the transaction: {change}"))
+                    .cause("what was seen of the tree does not fit it")
+            })?;
+        }
+        Ok(tree)
+    }
+
+    /// `None` when it cannot be.
+    fn apply(&mut self, change: &ZnodeChange) -> Option<()> {
+        let (path, data) = match change {
+            ZnodeChange::Create { path, data } | ZnodeChange::SetData { path, data, .. } => {
+                (path, data.as_str())
+            }
+            ZnodeChange::Delete { path, .. } | ZnodeChange::Check { path, .. } => (path, ""),
+            // Only a restore writes what is no text, and nothing is planned on top of one.
+            ZnodeChange::PutBytes { .. } => return None,
+        };
+        let below = path.strip_prefix(znode::ROOT)?.trim_start_matches('/');
+        let parts: Vec<&str> = below.split('/').collect();
+        let expected = match change {
+            ZnodeChange::SetData { version, .. } | ZnodeChange::Check { version, .. } => Some(*version),
+            ZnodeChange::Delete { version, .. } => *version,
+            ZnodeChange::Create { .. } | ZnodeChange::PutBytes { .. } => None,
+        };
+        let fits = |version: i32| expected.is_none_or(|expected| expected == version);
+        let data = data.as_bytes().to_vec();
+        match (change, parts.as_slice()) {
+            (ZnodeChange::Create { .. }, ["cache_list", code]) => {
+                let new = RegisteredCode { data, ..RegisteredCode::default() };
+                self.codes.insert((*code).to_owned(), new).is_none().then_some(())
+            }
+            (ZnodeChange::Create { .. }, ["client_list", code]) => {
+                self.clients.insert((*code).to_owned(), Vec::new()).is_none().then_some(())
+            }
+            (ZnodeChange::Create { .. }, ["cache_server_mapping", name]) => {
+                let new = Mapping { data, ..Mapping::default() };
+                self.mappings.insert((*name).to_owned(), new).is_none().then_some(())
+            }
+            (ZnodeChange::Create { .. }, ["cache_server_mapping", name, code]) => {
+                let codes = &mut self.mappings.get_mut(*name)?.codes;
+                let new = !codes.iter().any(|known| known == code);
+                codes.push((*code).to_owned());
+                new.then_some(())
+            }
+            (ZnodeChange::SetData { .. }, ["cache_list", code]) => {
+                let registered = self.codes.get_mut(*code).filter(|registered| fits(registered.version))?;
+                registered.data = data;
+                registered.version += 1;
+                Some(())
+            }
+            (ZnodeChange::SetData { .. }, ["cache_server_mapping", name]) => {
+                let mapping = self.mappings.get_mut(*name).filter(|mapping| fits(mapping.version))?;
+                mapping.data = data;
+                mapping.version += 1;
+                Some(())
+            }
+            (ZnodeChange::Delete { .. }, ["cache_list", code]) => {
+                let gone = self.codes.remove(*code)?;
+                (fits(gone.version) && gone.members.is_empty()).then_some(())
+            }
+            (ZnodeChange::Delete { .. }, ["client_list", code]) => {
+                self.clients.remove(*code)?.is_empty().then_some(())
+            }
+            (ZnodeChange::Delete { .. }, ["cache_server_mapping", name]) => {
+                let gone = self.mappings.remove(*name)?;
+                (fits(gone.version) && gone.codes.is_empty()).then_some(())
+            }
+            (ZnodeChange::Delete { .. }, ["cache_server_mapping", name, code]) => {
+                let codes = &mut self.mappings.get_mut(*name)?.codes;
+                codes.remove(codes.iter().position(|known| known == code)?);
+                Some(())
+            }
+            (ZnodeChange::Check { .. }, ["cache_list", code]) => {
+                fits(self.codes.get(*code)?.version).then_some(())
+            }
+            _ => None,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod host;
 mod node_addr;
 mod package;
 mod release;
+mod seconds;
 mod service_code;
 pub mod znode;
 
@@ -26,5 +27,6 @@ pub use host::HostName;
 pub use node_addr::{NodeAddr, NodeAddrFault};
 pub use package::{Archive, GlibcVersion, GlibcVersionFault, PackageFacts, PackageNeeds, Parcel};
 pub use release::{Compression, ReleaseId};
+pub use seconds::human_seconds;
 pub use service_code::{ServiceCode, ServiceCodeFault};
 pub use znode::{ZnodeChange, is_znode_path};

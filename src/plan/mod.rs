@@ -4,6 +4,7 @@
 //! planning again after a plan was carried out gives no steps. Executing a plan leaves no choice open.
 
 mod action;
+mod apply;
 mod deploy;
 mod drift;
 mod ensemble;
@@ -12,6 +13,7 @@ mod host_change;
 mod layout;
 mod nodes;
 mod prepare;
+mod price;
 mod register;
 mod rejoin;
 mod releases;
@@ -35,6 +37,7 @@ use crate::model::{EnsembleMember, HostName, NodeAddr, ServiceCode};
 pub use action::{
     Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeRestart, NodeStop, ProcessId, Voters,
 };
+pub use apply::{ApplyWish, apply};
 pub use deploy::{DeployWish, SPARE_BYTES, deploy};
 pub use drift::{Drift, drifts};
 pub use ensemble::{init, restart_at_once, start_members, stop_members};
@@ -43,6 +46,7 @@ pub use host_change::HostChange;
 pub use layout::{EnsembleWish, MemberDirs, Members, layouts};
 pub use nodes::{NodesSeen, Selection, start_nodes, stop_nodes};
 pub use prepare::{JavaConsent, Need, PrepareWish, java_release, prepare};
+pub use price::{Change, ChangePrice, NodePrice, Price};
 pub use register::{foreign_owners, leaving_online, names_of, register, unregister};
 pub use rejoin::rejoin_nodes;
 pub use releases::rollback;
@@ -137,6 +141,9 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     pub holds: Vec<Holding>,
     pub problems: Vec<Problem>,
+    /// What it costs the keys of a cloud, where that was reckoned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// What the operator should know, though nothing is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -150,6 +157,7 @@ impl Plan {
             stages: Vec::new(),
             holds: Vec::new(),
             problems: Vec::new(),
+            price: None,
             notes: Vec::new(),
         }
     }

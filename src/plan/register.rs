@@ -6,12 +6,24 @@ use serde_json::{Map, Value};
 
 use super::{Action, Plan, Risk, Step, Target};
 use crate::error::{Failure, Failures};
-use crate::inspect::ArcusTree;
+use crate::inspect::{ArcusTree, document_server};
 use crate::model::{Cloud, NodeAddr, NodeSpec, ServiceCode, ZnodeChange, znode};
 
 /// Keys that registering adds to the document, as `arcus.sh` does.
 const CREATED: &str = "created";
 const MODIFIED: &str = "modified";
+
+/// A transaction that makes the tree say something else of a cloud.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Registration {
+    /// Empty when the tree says it already.
+    pub(super) changes: Vec<ZnodeChange>,
+    /// Each change that an operator thinks of as one, in words.
+    pub(super) summary: Vec<String>,
+    /// It alters or removes what is registered of nodes. Nodes that are added change the cloud's own document, too, but
+    /// take nothing from anybody.
+    pub(super) takes_away: bool,
+}
 
 /// Plans to make the tree say what `cloud` says, in one transaction. `now` is written as the time of the change.
 ///
@@ -19,42 +31,62 @@ const MODIFIED: &str = "modified";
 /// Every reason not to: a code under the other root, an address that another code has, a node to remove that is online.
 pub fn register(cloud: &Cloud, tree: &ArcusTree, now: &str) -> Result<Plan, Failures> {
     let mut plan = Plan::new("memcached register");
-    let mut failures = Vec::new();
-    refuse_missing_structure(tree, &mut failures);
-    refuse_replicated(&cloud.code, tree, &mut failures);
-    for node in &cloud.nodes {
-        refuse_foreign(&cloud.code, node, tree, &mut failures);
-    }
-    let removed = removed_mappings(cloud, tree);
+    let mut failures = refusals(cloud, tree);
     refuse_online(cloud, tree, &mut failures);
     Failures::none_of(failures)?;
-
-    let mut changes = Vec::new();
-    let mut summary = Vec::new();
-    change_code(cloud, tree, now, &mut changes, &mut summary);
-    for node in &cloud.nodes {
-        change_mapping(&cloud.code, node, tree, &mut changes, &mut summary);
-    }
-    for name in &removed {
-        remove_mapping(&cloud.code, name, tree, &mut changes);
-        summary.push(format!("remove node {name}"));
-    }
+    let Registration { changes, summary, takes_away } = registration(cloud, &BTreeSet::new(), tree, now);
     if changes.is_empty() {
-        plan.hold(
-            Target::Tree,
-            format!("{} is registered with these {} node(s)", cloud.code, cloud.nodes.len()),
-        );
+        plan.hold(Target::Tree, is_registered(cloud));
         return Ok(plan);
     }
-    add_code_check(&cloud.code, tree, &mut changes);
     let live = tree.codes.get(cloud.code.as_str()).map_or(0, |registered| registered.members.len());
-    if live > 0 && changes.iter().any(takes_away) {
+    if live > 0 && takes_away {
         let what =
             format!("{} has {live} live cache node(s), and what is registered of it will change", cloud.code);
         plan.risk = Risk::Interrupts { what };
     }
     plan.stage("Register", vec![Step::new(Target::Tree, Action::CommitZnodes { changes, summary })]);
     Ok(plan)
+}
+
+pub(super) fn is_registered(cloud: &Cloud) -> String {
+    format!("{} is registered with these {} node(s)", cloud.code, cloud.nodes.len())
+}
+
+/// What stands against registering this cloud, whatever of it is registered already.
+pub(super) fn refusals(cloud: &Cloud, tree: &ArcusTree) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    refuse_missing_structure(tree, &mut failures);
+    refuse_replicated(&cloud.code, tree, &mut failures);
+    for node in &cloud.nodes {
+        refuse_foreign(&cloud.code, node, tree, &mut failures);
+    }
+    failures
+}
+
+/// The transaction after which the tree says what `cloud` says, and of the mappings called `kept`, which `cloud` has no
+/// longer, what it says now.
+pub(super) fn registration(
+    cloud: &Cloud,
+    kept: &BTreeSet<String>,
+    tree: &ArcusTree,
+    now: &str,
+) -> Registration {
+    let mut changes = Vec::new();
+    let mut summary = Vec::new();
+    change_code(cloud, kept, tree, now, &mut changes, &mut summary);
+    for node in &cloud.nodes {
+        change_mapping(&cloud.code, node, tree, &mut changes, &mut summary);
+    }
+    for name in removed_mappings(cloud, tree).difference(kept) {
+        remove_mapping(&cloud.code, name, tree, &mut changes);
+        summary.push(format!("remove node {name}"));
+    }
+    if !changes.is_empty() {
+        add_code_check(&cloud.code, tree, &mut changes);
+    }
+    let takes_away = changes.iter().any(takes_away);
+    Registration { changes, summary, takes_away }
 }
 
 /// Plans to take `code` out of the tree, in one transaction.
@@ -107,8 +139,6 @@ pub fn unregister(code: &ServiceCode, tree: &ArcusTree) -> Result<Plan, Failures
     Ok(plan)
 }
 
-/// It alters or removes what is registered of a node. Nodes that are added change the cloud's own document, too, but take
-/// nothing from anybody.
 fn takes_away(change: &ZnodeChange) -> bool {
     match change {
         ZnodeChange::SetData { path, .. } | ZnodeChange::Delete { path, .. } => {
@@ -181,7 +211,10 @@ fn refuse_online(cloud: &Cloud, tree: &ArcusTree, failures: &mut Vec<Failure>) {
                 live.len()
             ))
             .cause(live.join(", "))
-            .hint(format!("stop them first: arcusctl memcached stop {code} {}", live.join(" "))),
+            .hint(format!(
+                "have them drained, stopped and taken out in order: arcusctl apply CONF; or stop them first: arcusctl memcached stop {code} {}",
+                live.join(" ")
+            )),
         );
     }
 }
@@ -201,6 +234,7 @@ pub fn leaving_online(cloud: &Cloud, tree: &ArcusTree) -> Vec<String> {
 /// The znode of the code itself is written in place: were it deleted and created, every live node would leave.
 fn change_code(
     cloud: &Cloud,
+    kept: &BTreeSet<String>,
     tree: &ArcusTree,
     now: &str,
     changes: &mut Vec<ZnodeChange>,
@@ -209,17 +243,18 @@ fn change_code(
     let code = &cloud.code;
     match tree.codes.get(code.as_str()) {
         None => {
-            let data = document(cloud, Value::from(now), Value::Null);
+            let data = document(&cloud.document, Value::from(now), Value::Null);
             changes.push(ZnodeChange::Create { path: znode::cache_list(code), data });
             summary.push(format!("add service code {code}"));
         }
         Some(registered) => {
             let before = serde_json::from_slice::<Map<String, Value>>(&registered.data).ok();
-            if !before.as_ref().is_some_and(|before| same_document(before, &cloud.document)) {
+            let wanted = with_kept(cloud, kept, before.as_ref());
+            if !before.as_ref().is_some_and(|before| same_document(before, &wanted, !kept.is_empty())) {
                 let created = before.and_then(|mut before| before.remove(CREATED)).unwrap_or(Value::Null);
                 changes.push(ZnodeChange::SetData {
                     path: znode::cache_list(code),
-                    data: document(cloud, created, Value::from(now)),
+                    data: document(&wanted, created, Value::from(now)),
                     version: registered.version,
                 });
                 summary.push(format!("change service code {code}"));
@@ -228,6 +263,9 @@ fn change_code(
     }
     if !tree.clients.contains_key(code.as_str()) {
         changes.push(ZnodeChange::Create { path: znode::client_list(code), data: String::new() });
+        if tree.codes.contains_key(code.as_str()) {
+            summary.push(format!("add the client list of {code}"));
+        }
     }
 }
 
@@ -290,15 +328,18 @@ fn add_code_check(code: &ServiceCode, tree: &ArcusTree, changes: &mut Vec<ZnodeC
 }
 
 /// Mappings of the code that no node of the document accounts for.
-fn removed_mappings(cloud: &Cloud, tree: &ArcusTree) -> Vec<String> {
+pub(super) fn removed_mappings(cloud: &Cloud, tree: &ArcusTree) -> BTreeSet<String> {
     let kept: BTreeSet<String> = cloud.nodes.iter().flat_map(names_of).collect();
     mappings_of(&cloud.code, tree).into_iter().filter(|name| !kept.contains(name)).collect()
 }
 
 /// The names under which a cache node looks for its mapping (arcus-memcached `arcus_zk.c`).
 pub fn names_of(node: &NodeSpec) -> [String; 3] {
-    let addr = node.addr;
-    [addr.to_string(), format!("{}:{}", node.hostname, addr.port), addr.ip.to_string()]
+    names_at(node.addr, &node.hostname)
+}
+
+fn names_at(addr: NodeAddr, hostname: &str) -> [String; 3] {
+    [addr.to_string(), format!("{hostname}:{}", addr.port), addr.ip.to_string()]
 }
 
 fn mappings_of(code: &ServiceCode, tree: &ArcusTree) -> Vec<String> {
@@ -314,16 +355,48 @@ fn names_code(child: &str, code: &ServiceCode) -> bool {
     child.split('^').next() == Some(code.as_str())
 }
 
-fn same_document(registered: &Map<String, Value>, wanted: &Map<String, Value>) -> bool {
-    comparable(registered) == comparable(wanted)
-}
-
-fn comparable(document: &Map<String, Value>) -> BTreeMap<&String, &Value> {
-    document.iter().filter(|(key, _)| !matches!(key.as_str(), CREATED | MODIFIED | "$schema")).collect()
-}
-
-fn document(cloud: &Cloud, created: Value, modified: Value) -> String {
+/// The wanted document, and behind its servers those of the registered one whose mappings are kept.
+fn with_kept(
+    cloud: &Cloud,
+    kept: &BTreeSet<String>,
+    registered: Option<&Map<String, Value>>,
+) -> Map<String, Value> {
     let mut document = cloud.document.clone();
+    let Some(registered) = registered.filter(|_| !kept.is_empty()) else { return document };
+    let wanted: BTreeSet<NodeAddr> = cloud.nodes.iter().map(|node| node.addr).collect();
+    let entries = registered.get("servers").and_then(Value::as_array).into_iter().flatten();
+    let staying = entries.filter(|entry| {
+        let Some((addr, hostname)) = document_server(entry) else { return false };
+        !wanted.contains(&addr) && names_at(addr, &hostname).iter().any(|name| kept.contains(name))
+    });
+    if let Some(Value::Array(servers)) = document.get_mut("servers") {
+        servers.extend(staying.cloned());
+    }
+    document
+}
+
+/// Whether both say the same; the order of the servers is the file's own, unless some are there that it does not have.
+fn same_document(registered: &Map<String, Value>, wanted: &Map<String, Value>, in_any_order: bool) -> bool {
+    comparable(registered, in_any_order) == comparable(wanted, in_any_order)
+}
+
+fn comparable(document: &Map<String, Value>, in_any_order: bool) -> BTreeMap<&String, Value> {
+    let told = document.iter().filter(|(key, _)| !matches!(key.as_str(), CREATED | MODIFIED | "$schema"));
+    let told = told.map(|(key, value)| {
+        let mut value = value.clone();
+        if let Value::Array(servers) = &mut value
+            && in_any_order
+            && key == "servers"
+        {
+            servers.sort_by_key(Value::to_string);
+        }
+        (key, value)
+    });
+    told.collect()
+}
+
+fn document(wanted: &Map<String, Value>, created: Value, modified: Value) -> String {
+    let mut document = wanted.clone();
     document.remove("$schema");
     document.insert(CREATED.to_owned(), created);
     document.insert(MODIFIED.to_owned(), modified);

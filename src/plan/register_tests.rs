@@ -33,45 +33,10 @@ fn base() -> ArcusTree {
 
 /// The tree after a plan's transaction, as ZooKeeper would have it.
 fn after(plan: &Plan, before: &ArcusTree) -> ArcusTree {
-    let mut tree = before.clone();
-    for step in plan.steps() {
+    plan.steps().fold(before.clone(), |tree, step| {
         let Action::CommitZnodes { changes, .. } = &step.action else { panic!("{step:?}") };
-        for change in changes {
-            apply(change, &mut tree);
-        }
-    }
-    tree
-}
-
-fn apply(change: &ZnodeChange, tree: &mut ArcusTree) {
-    let (path, data) = match change {
-        ZnodeChange::Create { path, data } | ZnodeChange::SetData { path, data, .. } => (path, data.as_str()),
-        ZnodeChange::PutBytes { path, .. }
-        | ZnodeChange::Delete { path, .. }
-        | ZnodeChange::Check { path, .. } => (path, ""),
-    };
-    let parts: Vec<&str> = path.trim_start_matches("/arcus/").split('/').collect();
-    let data = data.as_bytes().to_vec();
-    match (change, parts.as_slice()) {
-        (ZnodeChange::Check { .. }, _) => {}
-        (ZnodeChange::Delete { .. }, ["cache_list", code]) => drop(tree.codes.remove(*code)),
-        (ZnodeChange::Delete { .. }, ["client_list", code]) => drop(tree.clients.remove(*code)),
-        (ZnodeChange::Delete { .. }, ["cache_server_mapping", name]) => {
-            assert!(tree.mappings.remove(*name).unwrap().codes.is_empty(), "{name} had children");
-        }
-        (ZnodeChange::Delete { .. }, ["cache_server_mapping", name, code]) => {
-            tree.mappings.get_mut(*name).unwrap().codes.retain(|child| child != code);
-        }
-        (_, ["cache_list", code]) => tree.codes.entry((*code).to_owned()).or_default().data = data,
-        (_, ["client_list", code]) => drop(tree.clients.insert((*code).to_owned(), Vec::new())),
-        (_, ["cache_server_mapping", name]) => {
-            tree.mappings.entry((*name).to_owned()).or_default().data = data;
-        }
-        (_, ["cache_server_mapping", name, code]) => {
-            tree.mappings.get_mut(*name).unwrap().codes.push((*code).to_owned());
-        }
-        other => panic!("{other:?}"),
-    }
+        tree.after(changes).unwrap()
+    })
 }
 
 fn summary(plan: &Plan) -> Vec<String> {
@@ -109,6 +74,22 @@ fn a_new_cloud_gets_the_znodes_that_arcus_sh_makes_and_registering_again_changes
         (&json!("T1"), &Value::Null, &json!("kept"))
     );
     assert!(register(&cloud, &tree, "T2").unwrap().is_empty());
+}
+
+#[test]
+fn what_is_missing_of_a_registered_cloud_is_made_again_and_told() {
+    let cloud = cloud("c", &["10.0.0.1:11211", "10.0.0.2:11211"]);
+    let whole = after(&register(&cloud, &base(), "T1").unwrap(), &base());
+    let mut tree = whole.clone();
+    tree.clients.clear();
+    tree.mappings.get_mut("10.0.0.1:11211").unwrap().codes.clear();
+    tree.mappings.remove("10.0.0.2:11211");
+    let plan = register(&cloud, &tree, "T2").unwrap();
+    assert_eq!(
+        summary(&plan),
+        ["add the client list of c; add node 10.0.0.1:11211; add node 10.0.0.2:11211"]
+    );
+    assert_eq!(after(&plan, &tree), whole);
 }
 
 #[test]

@@ -68,6 +68,14 @@ impl<'a> Rounds<'a> {
         Self { plan, code, ensemble, pace, nodes, joined: Vec::new() }
     }
 
+    /// Begins with the time that is due to nodes which joined shortly before the plan was made.
+    pub fn after(&mut self, joined: &[NodeAddr]) {
+        if !joined.is_empty() {
+            self.joined = joined.to_vec();
+            self.settle(None, 0);
+        }
+    }
+
     /// Restarts nodes that serve, a batch a round.
     pub fn restart(&mut self, nodes: &[NodeRestart]) {
         for batch in nodes.chunks(self.pace.batch.max(1)) {
@@ -96,7 +104,7 @@ impl<'a> Rounds<'a> {
     pub fn push(&mut self, round: Round) {
         let number = self.plan.rounds() + 1;
         if number > 1 {
-            self.settle(number - 1, round.out);
+            self.settle(Some(number - 1), round.out);
         }
         let stages = round.stages.into_iter().filter(|(_, steps)| !steps.is_empty());
         self.plan.stages.extend(stages.map(|(title, steps)| Stage {
@@ -109,7 +117,7 @@ impl<'a> Rounds<'a> {
         self.nodes = self.nodes.saturating_add_signed(round.grows);
     }
 
-    fn settle(&mut self, round: usize, out_next: usize) {
+    fn settle(&mut self, round: Option<usize>, out_next: usize) {
         let joined = std::mem::take(&mut self.joined);
         let action = Action::Settle {
             code: self.code.clone(),
@@ -118,12 +126,17 @@ impl<'a> Rounds<'a> {
             members: (self.nodes + out_next).saturating_sub(self.pace.max_unavailable.max(out_next)),
         };
         let steps = vec![Step::new(Target::Cloud(self.code.clone()), action)];
-        self.plan.stages.push(Stage { title: "Settle", gate: Gate::Unbroken, round: Some(round), steps });
+        self.plan.stages.push(Stage { title: "Settle", gate: Gate::Unbroken, round, steps });
     }
 }
 
 /// What the waits and drains of a plan come to, in seconds; it cannot take less.
 pub(super) fn least_seconds(plan: &Plan) -> u64 {
+    plan.stages.iter().map(stage_seconds).sum()
+}
+
+/// What the longest wait or drain of a stage comes to, in seconds.
+pub(super) fn stage_seconds(stage: &Stage) -> u64 {
     let of_step = |step: &Step| match &step.action {
         Action::Settle { seconds, .. } => u64::from(*seconds),
         Action::StopNodes { drain, .. } => u64::from(*drain),
@@ -132,7 +145,7 @@ pub(super) fn least_seconds(plan: &Plan) -> u64 {
         }
         _ => 0,
     };
-    plan.stages.iter().map(|stage| stage.steps.iter().map(of_step).max().unwrap_or(0)).sum()
+    stage.steps.iter().map(of_step).max().unwrap_or(0)
 }
 
 /// One step for each host.

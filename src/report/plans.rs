@@ -10,10 +10,13 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
-use crate::plan::{Plan, Target};
+use crate::plan::{Plan, Price, Target};
 
 /// So many names are listed; of more, the first, the last and their number are given.
 const LISTED: usize = 4;
+
+/// So many changes are priced one by one.
+const PRICED: usize = 12;
 
 /// The whole plan: what would be done, what holds, what stands in the way.
 pub(super) fn render(plan: &Plan) -> String {
@@ -41,10 +44,34 @@ pub(super) fn render(plan: &Plan) -> String {
     for note in &plan.notes {
         line(format!("  {}  {note}", "note".yellow()));
     }
+    if let Some(price) = plan.price.as_ref().filter(|_| !plan.is_empty()) {
+        line(format!("  {}", "price".bold()));
+        for (what, cost) in prices(price) {
+            line(format!("    {what}  {cost}"));
+        }
+    }
     if plan.is_empty() && plan.problems.is_empty() {
         line("  nothing to do".to_owned());
     }
     text
+}
+
+/// Each change and what it costs, in their order, then all of it; of many, the first and the last.
+fn prices(price: &Price) -> Vec<(String, String)> {
+    let told = price.changes.iter().enumerate().map(|(number, change)| {
+        let nodes: Vec<String> = change.nodes.iter().map(ToString::to_string).collect();
+        let what = format!("{}. {} {}", number + 1, change.change.verb(), names(&nodes, "node"));
+        (what, change.to_string())
+    });
+    let mut told: Vec<(String, String)> = told.collect();
+    if told.len() > PRICED {
+        let left_out = told.len() - PRICED;
+        let rest = (format!("… {left_out} more"), "see --output json".to_owned());
+        told.splice(PRICED - 1..PRICED - 1 + left_out, [rest]);
+    }
+    told.push(("in all".to_owned(), price.to_string()));
+    let width = told.iter().map(|(what, _)| what.chars().count()).max().unwrap_or_default();
+    told.into_iter().map(|(what, cost)| (format!("{what:<width$}"), cost)).collect()
 }
 
 /// What already holds, in one line each.

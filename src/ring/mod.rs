@@ -3,7 +3,11 @@
 //! Boundary: pure arithmetic over node addresses and keys. Who is on the ring is for the caller to say; nothing here
 //! asks a host or ZooKeeper.
 
+mod shift;
+
 use md5::{Digest as _, Md5};
+
+pub use shift::Shift;
 
 use crate::model::NodeAddr;
 
@@ -42,7 +46,10 @@ impl Ring {
 
     /// The node that has this key; `None` on a ring without nodes.
     pub fn owner(&self, key: &[u8]) -> Option<NodeAddr> {
-        let hash = word(&Md5::digest(key)[..size_of::<u32>()]);
+        self.owner_of(word(&Md5::digest(key)[..size_of::<u32>()]))
+    }
+
+    fn owner_of(&self, hash: u32) -> Option<NodeAddr> {
         let after = self.points.partition_point(|(point, _)| *point < hash);
         self.points.get(after).or_else(|| self.points.first()).map(|(_, node)| *node)
     }
