@@ -70,7 +70,7 @@ impl Operator {
         let running = nodes.iter().filter(|node| node.process.is_some());
         let asked = running.map(|node| async move {
             let target = Target::Node(node.addr);
-            match self.begin_drain(node.addr, seconds).await {
+            match self.begin_drain(node, seconds).await {
                 Ok(()) => {
                     events.note(&target, format!("leaves its cloud, and drains for {seconds} s"));
                     Some((node.addr, seconds))
@@ -85,9 +85,16 @@ impl Operator {
         join_all(asked).await.into_iter().flatten().collect()
     }
 
-    async fn begin_drain(&self, addr: NodeAddr, seconds: u16) -> Result<(), Failure> {
+    async fn begin_drain(&self, node: &NodeStop, seconds: u16) -> Result<(), Failure> {
+        let addr = node.addr;
         let command = format!("shutdown {seconds}");
         let mut link = NodeLink::open(&self.fleet, addr, ANSWER_LIMIT).await?;
+        // A plan of many rounds may be hours old by now.
+        let pid = link.stats("").await?.remove("pid");
+        if node.process.map(|process| process.pid.to_string()) != pid {
+            return Err(Failure::refused(format!("{addr}: is another process now"))
+                .cause("another process answers at its port by now"));
+        }
         match link.ask(&command).await?.as_str() {
             "OK" => Ok(()),
             other => Err(Failure::refused(format!("{addr}: does not take '{command}'"))

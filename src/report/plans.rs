@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
-use crate::plan::{Plan, Price, Target};
+use crate::plan::{Plan, Price, Risk, Target};
 
 /// So many names are listed; of more, the first, the last and their number are given.
 const LISTED: usize = 4;
@@ -72,6 +72,14 @@ fn prices(price: &Price) -> Vec<(String, String)> {
     told.push(("in all".to_owned(), price.to_string()));
     let width = told.iter().map(|(what, _)| what.chars().count()).max().unwrap_or_default();
     told.into_iter().map(|(what, cost)| (format!("{what:<width$}"), cost)).collect()
+}
+
+/// What it costs those who use the clouds, in a sentence; `None` where nobody notices.
+pub(super) fn cost(plan: &Plan) -> Option<String> {
+    match &plan.risk {
+        Risk::Harmless => None,
+        Risk::Interrupts { what } | Risk::Destroys { what, .. } => Some(format!("{what}.")),
+    }
 }
 
 /// What already holds, in one line each.

@@ -87,6 +87,8 @@ impl Printer {
     pub fn plan(self, plan: &Plan, asked: bool) {
         if asked || !self.quiet {
             error_line(plans::render(plan).trim_end());
+            // The question says it too.
+            plans::cost(plan).filter(|_| !asked).iter().for_each(|cost| error_line(cost));
         }
     }
 
@@ -191,6 +193,7 @@ fn show_data(document: &Document) {
         && let Some(plan) = &document.plan
     {
         output(&plans::render(plan));
+        plans::cost(plan).iter().for_each(|cost| output(&format!("{cost}\n")));
     }
     if let Some(data) = &document.data {
         output(&tables::render(data, document.nodes_too));

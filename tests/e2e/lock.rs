@@ -1,13 +1,12 @@
 //! Two operators at once never interleave, and nobody's death keeps anybody from going on.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Run, Site, path};
+use crate::support::{Run, Site, await_words, path};
 
 /// A second operator, with a home of their own and the same keys.
 fn other_operator(site: &Site) -> Command {
@@ -27,17 +26,6 @@ fn locks(site: &Site, what: &str) -> Vec<(String, String)> {
         (text(&lock["place"][place]), text(&lock["state"]))
     });
     named.collect()
-}
-
-/// Reads what a program says until it says these words; the rest is left to be read.
-#[track_caller]
-fn await_words(child: &mut Child, words: &str) -> BufReader<std::process::ChildStderr> {
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut said = String::new();
-    while !said.contains(words) {
-        assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "it ended without {words:?}:\n{said}");
-    }
-    stderr
 }
 
 /// Waits until the lock of a host is free, which takes a holder that is not heard of any more 75 s.

@@ -1,13 +1,14 @@
 //! A site to operate: a lab, a package, and the program run from the admin's machine.
 
+pub(crate) mod load;
 mod uploads;
 mod writes;
 mod znodes;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use arcus_lab::{Host, Lab};
@@ -148,6 +149,17 @@ impl Run {
         );
         self
     }
+}
+
+/// Reads what a program that was left running says until it says these words; the rest is left to be read.
+#[track_caller]
+pub(crate) fn await_words(child: &mut Child, words: &str) -> BufReader<ChildStderr> {
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains(words) {
+        assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "it ended without {words:?}:\n{said}");
+    }
+    stderr
 }
 
 pub(crate) fn path(path: &Path) -> &str {

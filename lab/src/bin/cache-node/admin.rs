@@ -13,8 +13,15 @@ const DEFAULT_DELAY: u64 = 0;
 const LONGEST_DELAY: u64 = 600;
 const BAD_FORMAT: &str = "CLIENT_ERROR bad command line format\r\n";
 
+/// Names commands, with commas between, that this node is to be too old for.
+const LACKS: &str = "ARCUS_LAB_CACHE_NODE_LACKS";
+
 /// Answers a command; `words` has at least one.
 pub(crate) async fn answer(words: &[&str], shared: &Shared) -> String {
+    let lacks = std::env::var(LACKS).unwrap_or_default();
+    if lacks.split(',').any(|lacking| words[0] == lacking) {
+        return "ERROR no matching command\r\n".to_owned();
+    }
     match words {
         ["version"] => format!("VERSION {VERSION}\r\n"),
         ["ready"] => ready(shared),
