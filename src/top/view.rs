@@ -17,8 +17,7 @@ use crate::model::{human_age, human_bytes};
 const WIDE: u16 = 112;
 /// Characters of such a line.
 const LINE: usize = 12;
-const HELP: &str = "\
- < >  s      sort by another column
+const HELP: &str = " < >  s      sort by another column
  r           the other way around
  ↑ ↓ j k     mark a node; what is wrong with it is told below
  PgUp PgDn Home End
@@ -77,7 +76,7 @@ fn draw_head(top: &Top, all: &[Row], frame: &mut Frame<'_>, area: Rect, paint: P
         [code] => code.to_string(),
         codes => format!("{} clouds", codes.len()),
     };
-    let rate = top.whole.rate().map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}"));
+    let rate = top.whole.operations.back().map_or_else(dash, |rate| format!("{rate:.0}"));
     let mut first = vec![
         Span::styled(what, Paint::bold()),
         Span::raw(format!(
@@ -94,9 +93,10 @@ fn draw_head(top: &Top, all: &[Row], frame: &mut Frame<'_>, area: Rect, paint: P
     let waiting = all.iter().filter(|row| !top.is_known(row.node())).count();
     let second = match (top.trouble(), count) {
         (Some(failure), _) => Line::styled(format!("{failure}"), paint.with(Color::Red)),
-        (None, _) if waiting > 0 => Line::raw(format!("waiting for the first answer of {waiting} node(s)")),
+        (None, _) if waiting > 0 => Line::raw(format!("waiting for the first answers of {waiting}")),
         (None, 0) => Line::styled("all is well", paint.with(Color::Green)),
-        (None, count) => Line::styled(format!("{count} disagreement(s)"), paint.with(Color::Red)),
+        (None, 1) => Line::styled("1 disagreement", paint.with(Color::Red)),
+        (None, count) => Line::styled(format!("{count} disagreements"), paint.with(Color::Red)),
     };
     frame.render_widget(Paragraph::new(vec![Line::from(first), second]), area);
 }
