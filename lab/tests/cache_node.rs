@@ -331,6 +331,9 @@ fn a_node_pushed_out_serves_on_and_can_rejoin() {
     assert_eq!(cloud.ask("ready\r\n", "\r\n"), "READY\r\n");
     assert!(cloud.ask("zkensemble rejoin\r\n", "\r\n").starts_with("ERROR"), "it is a member already");
     assert!(cloud.ask("zkensemble get\r\n", "\r\n").starts_with(ENSEMBLE));
+    let two = format!("{ENSEMBLE},{}:2181", cloud.host(1).ip);
+    assert_eq!(cloud.ask(&format!("zkensemble set {two}\r\n"), "\r\n"), "OK\r\n");
+    assert!(cloud.ask("zkensemble get\r\n", "\r\n").starts_with(&two.replace(',', " ")));
 }
 
 #[test]

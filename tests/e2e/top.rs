@@ -140,6 +140,25 @@ fn it_follows_who_is_there_by_watch_and_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn a_host_that_comes_back_is_looked_at_again() {
+    let site = Site::with_short_sessions(2);
+    let conf = site.cloud("cloud", 11211, 1);
+    site.start_cloud("cloud", &conf);
+    site.settings("[timeouts]\nconnect = \"2s\"\n");
+    let (near, far) = (site.node(0, 11211), site.node(1, 11211));
+    site.lab.cut(site.host(1)).unwrap();
+    let mut top = Watched::start(&site, "top cloud --interval 500ms", &[]);
+    top.wait("a host that is cut off", |screen| {
+        row(screen, &near).contains("well") && row(screen, &far).contains("host-")
+    });
+    site.lab.join(site.host(1)).unwrap();
+    // Its session is over, so the node ends by failstop; its host tells so.
+    top.wait("what became of its node", |screen| row(screen, &far).contains("not-running"));
+    top.press("q");
+    top.ends(0);
+}
+
+#[test]
 fn without_a_terminal_it_points_to_status() {
     let site = Site::with_ensemble(1);
     site.run(["top"]).exits(5).says("top needs a terminal").says("arcusctl status");
