@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make bench: packages, then the benchmarks in a lab; arguments pick sections (help start list deploy-10 deploy-100 redeploy growth check).
+# make bench: packages, then the benchmarks in a lab; arguments pick sections (help start list deploy-10 deploy-100 redeploy growth check status).
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 

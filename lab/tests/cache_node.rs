@@ -331,6 +331,9 @@ fn a_node_pushed_out_serves_on_and_can_rejoin() {
     assert_eq!(cloud.ask("ready\r\n", "\r\n"), "READY\r\n");
     assert!(cloud.ask("zkensemble rejoin\r\n", "\r\n").starts_with("ERROR"), "it is a member already");
     assert!(cloud.ask("zkensemble get\r\n", "\r\n").starts_with(ENSEMBLE));
+    let two = format!("{ENSEMBLE},{}:2181", cloud.host(1).ip);
+    assert_eq!(cloud.ask(&format!("zkensemble set {two}\r\n"), "\r\n"), "OK\r\n");
+    assert!(cloud.ask("zkensemble get\r\n", "\r\n").starts_with(&two.replace(',', " ")));
 }
 
 #[test]
@@ -343,6 +346,11 @@ fn an_expired_session_stops_a_node_unless_told_otherwise() {
     let pid = cloud.start("-o 10");
     cloud.lab.cut(host).unwrap();
     eventually("the session to expire", || cloud.members().is_empty().then_some(()));
+    // It has nobody to learn that from, and serves on for good.
+    let ready = "exec 3<>/dev/tcp/127.0.0.1/11211; echo ready >&3; timeout 5 head -n 1 <&3";
+    // Longer than its session lasts.
+    ok(&cloud.on(1, "sleep 12"));
+    assert_eq!(ok(&cloud.on(1, ready)), "READY");
     cloud.lab.join(host).unwrap();
     eventually("the node to stop", || (!cloud.is_running(&pid)).then_some(()));
 

@@ -19,7 +19,7 @@ use super::complete;
 use super::context::Context;
 use super::memcached::{read_tree, unknown};
 use super::screen::Screen;
-use crate::error::{Failure, Failures};
+use crate::error::{Failure, FailureKind, Failures};
 use crate::inspect::{ArcusTree, inspect_answer, inspect_processes, others_of, registered_cloud};
 use crate::model::{HostName, NodeAddr, ServiceCode};
 use crate::node::NodeLink;
@@ -66,7 +66,7 @@ pub(super) async fn top(context: &Context, args: &TopArgs, json: bool) -> Result
             .into());
     }
     if args.interval < DRAWN {
-        return Err(Failure::new(crate::error::FailureKind::Usage, "--interval is too short")
+        return Err(Failure::new(FailureKind::Usage, "--interval is too short")
             .hint("name 100ms or more")
             .into());
     }
@@ -236,6 +236,9 @@ impl Source<'_> {
             let limit = settings.timeouts.command;
             let seen = inspect_processes(&self.context.fleet, &hosts, &settings.install_path, limit).await;
             for (host, seen) in seen {
+                if seen.as_ref().is_err_and(|failure| failure.kind == FailureKind::Unreachable) {
+                    self.context.fleet.forget(&host).await;
+                }
                 self.tell(Event::Processes { host, seen });
             }
             sleep(SLOW.max(self.interval)).await;

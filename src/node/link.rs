@@ -161,13 +161,16 @@ impl NodeLink {
         }
     }
 
-    /// The addresses of ZooKeeper that the node follows (`zkensemble get`).
+    /// The addresses of ZooKeeper that the node follows (`zkensemble get`), with commas between.
     ///
     /// # Errors
     /// When it does not answer or has none.
     pub async fn zookeeper(&mut self) -> Result<String, Failure> {
         // Two empty lines follow instead of an END; they are passed over before the next answer.
-        Ok(self.ask("zkensemble get").await?.trim().to_owned())
+        let line = self.ask("zkensemble get").await?;
+        // The server puts blanks between addresses, though it takes commas.
+        let addresses = line.split([',', ' ']).filter(|address| !address.is_empty());
+        Ok(addresses.collect::<Vec<_>>().join(","))
     }
 
     /// What it has under `key`; `None` when it has nothing.
@@ -346,7 +349,7 @@ mod tests {
             "VERSION 1.15.0\r\n",
             "STAT a 1\r\nSTAT b x y\r\nEND\r\n",
             // arcus-memcached's own ending of this answer.
-            "10.0.0.1:2181,10.0.0.2:2181 \r\n\n\r\n",
+            "10.0.0.1:2181 10.0.0.2:2181 \r\n\n\r\n",
             "READY\r\n",
             "VALUE key 3 4\r\na\r\nb\r\nEND\r\n",
             "END\r\n",
@@ -362,6 +365,26 @@ mod tests {
         assert_eq!(node.get("other").await.unwrap(), None);
         let gone = node.delete("key").await.unwrap_err();
         assert_eq!(gone.message, "10.0.0.1:11211: does not answer 'delete'");
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_ahead_is_not_sent_again() {
+        let mut node = node(&[
+            "VERSION 1.15.0\r\n",
+            "NOT_READY\r\n",
+            "STAT a 1\r\nEND\r\n",
+            "ATTR flags=5\r\nATTR expiretime=-1\r\nEND\r\n",
+            "NOT_FOUND\r\n",
+            "ERROR unknown command\r\n",
+        ])
+        .await
+        .unwrap();
+        node.ahead(&["ready", "stats"]).await.unwrap();
+        assert_eq!(node.ready().await.unwrap(), Readiness::NotReady);
+        assert_eq!(node.stats("").await.unwrap()["a"], "1");
+        assert_eq!(node.attributes("key").await.unwrap().unwrap()["expiretime"], "-1");
+        assert_eq!(node.attributes("other").await.unwrap(), None);
+        assert!(node.attributes("key").await.unwrap_err().causes[0].contains("unknown command"));
     }
 
     #[tokio::test]

@@ -88,6 +88,14 @@ impl Fleet {
         outcome.await.clone()
     }
 
+    /// Has `host` connected to anew when it is asked for next: for who runs so long that a host may come back meanwhile.
+    pub async fn forget(&self, host: &HostName) {
+        let forgotten = self.connections.lock().await.remove(host);
+        if let Some(Ok(remote)) = forgotten.as_ref().and_then(|connection| connection.get()) {
+            remote.close().await;
+        }
+    }
+
     /// Those of `hosts` that are the machine this program runs on.
     pub async fn here(&self, hosts: &[HostName]) -> BTreeSet<HostName> {
         let judged =
@@ -166,6 +174,20 @@ mod tests {
         let (hung, _, sound) = tokio::join!(asked("hung-1"), asked("hung-2"), asked("sound"));
         assert_eq!(hung, Duration::from_secs(60));
         assert!(sound < Duration::from_secs(5), "{sound:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_is_connected_to_once_until_it_is_forgotten() {
+        let fleet = Fleet::new(Network, 1);
+        let host = HostName::new("hung");
+        let asked = async || {
+            let begun = tokio::time::Instant::now();
+            assert!(fleet.host(&host).await.is_err());
+            begun.elapsed().as_secs()
+        };
+        assert_eq!((asked().await, asked().await), (60, 0));
+        fleet.forget(&host).await;
+        assert_eq!(asked().await, 60);
     }
 
     #[tokio::test]

@@ -77,6 +77,9 @@ pub struct Top {
     series: BTreeMap<NodeAddr, Series>,
     /// Of all nodes together.
     pub whole: Series,
+    /// What all nodes together did since the last point of that, and when that was.
+    since: Figures,
+    ticked: Option<f64>,
     pub sort: Column,
     pub descending: bool,
     pub filter: String,
@@ -105,6 +108,8 @@ impl Top {
             processes: BTreeMap::new(),
             series: BTreeMap::new(),
             whole: Series::default(),
+            since: Figures::default(),
+            ticked: None,
             sort: Column::Node,
             descending: false,
             filter: String::new(),
@@ -162,16 +167,23 @@ impl Top {
     fn answered(&mut self, node: NodeAddr, at: f64, answer: Inspected<NodeAnswer>) {
         let series = self.series.entry(node).or_default();
         match &answer {
-            Ok(answer) => series.add(at, answer.figures),
+            Ok(answer) => {
+                if let Some(since) = series.add(at, answer.figures) {
+                    self.since = Figures::sum([&self.since, &since]);
+                }
+            }
             Err(_) => series.gap(),
         }
         self.answers.insert(node, answer);
     }
 
-    /// Adds a point to the lines of all nodes together, at `at` seconds since the beginning.
+    /// Adds a point to the lines of all nodes together, at `at` seconds since the beginning. It is made of what each node
+    /// did, so that one which comes back after a while does not look like all its work at once.
     pub fn tick(&mut self, at: f64) {
-        let answers = self.answers.values().filter_map(|answer| answer.as_ref().ok());
-        self.whole.add(at, Figures::sum(answers.map(|answer| &answer.figures)));
+        let since = std::mem::take(&mut self.since);
+        if let Some(then) = self.ticked.replace(at).filter(|then| at > *then) {
+            self.whole.push(since.operations as f64 / (at - then), since.hit_ratio());
+        }
     }
 
     /// Every node that there is something to ask of.

@@ -118,7 +118,7 @@ fn operations_a_second_are_what_came_since_the_answer_before() {
     let top = three();
     let rows = top.rows(NOW);
     assert_eq!(rows[1].series.rate(), Some(200.0));
-    assert_eq!((top.whole.rate(), top.whole.hits.back()), (Some(600.0), Some(&0.5)));
+    assert_eq!((top.whole.operations.back(), top.whole.hits.back()), (Some(&600.0), Some(&0.5)));
     assert_eq!(rows[1].up(), Some(3724));
 }
 
@@ -135,6 +135,17 @@ fn a_node_that_was_restarted_has_no_load_below_zero() {
     assert_eq!(top.rows(NOW)[1].series.rate(), Some(10.0));
     tell(&mut top, [silent(2, 5.0)]);
     assert_eq!(top.rows(NOW)[1].series.rate(), None);
+}
+
+#[test]
+fn a_node_that_comes_back_does_not_look_like_all_its_work_at_once() {
+    let mut top = three();
+    tell(&mut top, [silent(2, 3.0), answer(1, 3.0, 200)]);
+    top.tick(3.0);
+    assert_eq!(top.whole.operations.back(), Some(&100.0));
+    tell(&mut top, [answer(2, 4.0, 1_000_000), answer(1, 4.0, 300)]);
+    top.tick(4.0);
+    assert_eq!(top.whole.operations.back(), Some(&100.0));
 }
 
 #[test]

@@ -66,21 +66,21 @@ pub struct Series {
 }
 
 impl Series {
-    /// Adds what was counted at `at`, in seconds of any clock. Counters that went back belong to a new process.
-    pub fn add(&mut self, at: f64, figures: Figures) {
-        let before = self.last.replace((at, figures));
-        let Some((then, before)) =
-            before.filter(|(then, before)| at > *then && figures.operations >= before.operations)
-        else {
-            return;
-        };
-        let operations = (figures.operations - before.operations) as f64 / (at - then);
-        let reads = Figures {
+    /// Adds what was counted at `at`, in seconds of any clock; gives what came since the answer before. Counters that went
+    /// back belong to a new process.
+    pub fn add(&mut self, at: f64, figures: Figures) -> Option<Figures> {
+        let (then, before) = self
+            .last
+            .replace((at, figures))
+            .filter(|(then, before)| at > *then && figures.operations >= before.operations)?;
+        let since = Figures {
+            operations: figures.operations - before.operations,
             hits: figures.hits.saturating_sub(before.hits),
             misses: figures.misses.saturating_sub(before.misses),
             ..Figures::default()
         };
-        self.push(operations, reads.hit_ratio());
+        self.push(since.operations as f64 / (at - then), since.hit_ratio());
+        Some(since)
     }
 
     /// Nobody answered, so there is a gap, and what comes after it begins anew.
@@ -89,7 +89,7 @@ impl Series {
         self.push(0.0, None);
     }
 
-    fn push(&mut self, operations: f64, hits: Option<f64>) {
+    pub fn push(&mut self, operations: f64, hits: Option<f64>) {
         for (line, value) in [(&mut self.operations, operations), (&mut self.hits, hits.unwrap_or_default())]
         {
             line.push_back(value);
@@ -99,6 +99,7 @@ impl Series {
         }
     }
 
+    /// Operations a second by the last two answers.
     pub fn rate(&self) -> Option<f64> {
         self.last.and(self.operations.back().copied())
     }

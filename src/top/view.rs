@@ -17,8 +17,7 @@ use crate::model::{human_age, human_bytes};
 const WIDE: u16 = 112;
 /// Characters of such a line.
 const LINE: usize = 12;
-const HELP: &str = "\
- < >  s      sort by another column
+const HELP: &str = " < >  s      sort by another column
  r           the other way around
  ↑ ↓ j k     mark a node; what is wrong with it is told below
  PgUp PgDn Home End
@@ -37,7 +36,7 @@ pub fn draw(top: &Top, frame: &mut Frame<'_>, now: i64, color: bool) {
         Constraint::Length(2),
         Constraint::Length(4),
         Constraint::Min(3),
-        Constraint::Length(2),
+        Constraint::Length(3),
         Constraint::Length(1),
     ]);
     let [head, lines, table, told, foot] = areas.areas(frame.area());
@@ -77,7 +76,7 @@ fn draw_head(top: &Top, all: &[Row], frame: &mut Frame<'_>, area: Rect, paint: P
         [code] => code.to_string(),
         codes => format!("{} clouds", codes.len()),
     };
-    let rate = top.whole.rate().map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}"));
+    let rate = top.whole.operations.back().map_or_else(dash, |rate| format!("{rate:.0}"));
     let mut first = vec![
         Span::styled(what, Paint::bold()),
         Span::raw(format!(
@@ -94,9 +93,10 @@ fn draw_head(top: &Top, all: &[Row], frame: &mut Frame<'_>, area: Rect, paint: P
     let waiting = all.iter().filter(|row| !top.is_known(row.node())).count();
     let second = match (top.trouble(), count) {
         (Some(failure), _) => Line::styled(format!("{failure}"), paint.with(Color::Red)),
-        (None, _) if waiting > 0 => Line::raw(format!("waiting for the first answer of {waiting} node(s)")),
+        (None, _) if waiting > 0 => Line::raw(format!("waiting for the first answers of {waiting}")),
         (None, 0) => Line::styled("all is well", paint.with(Color::Green)),
-        (None, count) => Line::styled(format!("{count} disagreement(s)"), paint.with(Color::Red)),
+        (None, 1) => Line::styled("1 disagreement", paint.with(Color::Red)),
+        (None, count) => Line::styled(format!("{count} disagreements"), paint.with(Color::Red)),
     };
     frame.render_widget(Paragraph::new(vec![Line::from(first), second]), area);
 }
@@ -202,16 +202,38 @@ fn bars<'v>(values: impl IntoIterator<Item = &'v f64, IntoIter: ExactSizeIterato
     values.skip(skipped).map(bar).collect()
 }
 
-/// What is wrong with the marked node, or with the first that something is wrong with.
+/// More of the marked node, or of the first that something is wrong with.
 fn draw_marked(top: &Top, rows: &[Row], frame: &mut Frame<'_>, area: Rect, paint: Paint) {
     let marked = top.place_of_marked(rows).and_then(|place| rows.get(place));
-    let row = marked.or_else(|| rows.iter().find(|row| !row.status.disagreements.is_empty()));
-    let Some(failure) = row.and_then(|row| row.status.disagreements.first()).map(|one| &one.failure) else {
+    let Some(row) = marked.or_else(|| rows.iter().find(|row| !row.status.disagreements.is_empty())) else {
         return;
     };
-    let hint = failure.hints.first().map(|hint| format!("hint: {hint}")).unwrap_or_default();
-    let lines = vec![Line::styled(failure.message.clone(), paint.with(Color::Red)), Line::raw(hint)];
+    let mut lines = vec![Line::raw(described(row))];
+    if let Some(failure) = row.status.disagreements.first().map(|one| &one.failure) {
+        lines.push(Line::styled(failure.message.clone(), paint.with(Color::Red)));
+        lines.extend(failure.hints.first().map(|hint| Line::raw(format!("hint: {hint}"))));
+    }
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// What the columns have no room for.
+fn described(row: &Row) -> String {
+    let status = &row.status;
+    let member = match status.member.as_ref().map(|member| member.seconds) {
+        Some(Some(seconds)) => format!("member for {}", human_age(seconds)),
+        Some(None) => "member".to_owned(),
+        None => "no member".to_owned(),
+    };
+    let mut words = vec![row.code.to_string(), row.node().to_string(), member];
+    if let Some(process) = &status.process {
+        words.push(format!("pid {}", process.pid));
+        words.extend(process.release.as_ref().map(|release| format!("release {release}")));
+    }
+    if let Some(answer) = &status.answer {
+        words.push(format!("version {}", answer.said.version));
+        words.push(format!("{} evictions", answer.said.figures.evictions));
+    }
+    words.join("  ")
 }
 
 fn draw_foot(top: &Top, frame: &mut Frame<'_>, area: Rect, paint: Paint) {

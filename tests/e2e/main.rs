@@ -30,6 +30,7 @@ mod shells;
 mod smoke;
 mod status;
 mod support;
+mod top;
 mod tree;
 mod trust;
 mod voice;

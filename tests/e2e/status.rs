@@ -78,6 +78,13 @@ fn all_four_truths_of_a_well_cloud_stand_in_one_table() {
     site.run(["status", "cloud", "10.9.9.9"]).exits(5).says("no node of cloud is on 10.9.9.9");
 }
 
+/// Waits until a node says of itself that it is out.
+#[track_caller]
+fn await_not_ready(site: &Site, index: usize, port: u16) {
+    let asked = format!("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port}; echo ready >&3; head -n 1 <&3'");
+    site.wait_on(index, &format!("{asked} | grep -q ^NOT_READY"));
+}
+
 #[test]
 fn lost_memberships_are_named_and_rejoin_brings_them_back() {
     let (site, _) = cloud();
@@ -85,9 +92,7 @@ fn lost_memberships_are_named_and_rejoin_brings_them_back() {
 
     // Its znode is deleted: the node notices, and waits to be told to rejoin.
     site.delete_znodes(&[&znode(&site, 1, 11211)]);
-    let not_ready =
-        "bash -c 'exec 3<>/dev/tcp/127.0.0.1/11211; echo ready >&3; head -n 1 <&3' | grep -q ^NOT_READY";
-    site.wait_on(1, not_ready);
+    await_not_ready(&site, 1, 11211);
     assert_state(&site, &third, "paused", &format!("arcusctl rejoin cloud {third}"));
     let plan = site.run(["rejoin", "cloud", "--dry-run"]).success();
     assert!(plan.stdout.contains("have it rejoin cloud"), "{}", plan.stdout);
@@ -111,13 +116,24 @@ fn lost_memberships_are_named_and_rejoin_brings_them_back() {
     site.run(["memcached", "start", "cloud"]).success();
 
     // It hears nothing of ZooKeeper any more, and goes on saying READY.
+    let fourth = site.node(1, 11212);
+    let ends = site.pid(1, 11211);
+    assert_eq!(site.ask(1, 11212, "config zkfailstop off"), "END");
     let zookeeper = site.ip(0);
     let device = site.sh(1, &format!("ip -o route get {zookeeper} | sed 's/.* dev \\([^ ]*\\).*/\\1/'"));
     let nowhere = "lladdr 02:00:00:00:00:99 nud permanent";
     site.sh(1, &format!("ip neigh replace {zookeeper} {nowhere} dev {device}"));
     site.await_members("cloud", 2);
     assert_state(&site, &third, "zombie", "runs and says READY, but it is no member of cloud");
+    site.run(["rejoin", "cloud", &third]).exits(5).says(&format!("arcusctl memcached restart cloud {third}"));
     site.sh(1, &format!("ip neigh del {zookeeper} dev {device}"));
+    // Now they hear that their sessions have expired: one ends, one was told not to, and waits.
+    await_not_ready(&site, 1, 11212);
+    site.wait_on(1, &format!("[ ! -e /proc/{ends} ]"));
+    let run = site.run(["status", "cloud"]).exits(3);
+    assert_eq!(state(&run, &third), "not-running", "{}", run.stdout);
+    assert_eq!(state(&run, &fourth), "paused", "{}", run.stdout);
+    site.run(["rejoin", "cloud", &fourth]).success().says("rejoined, and says READY");
 
     // It takes connections and says nothing.
     let pid = site.pid(0, 11211);

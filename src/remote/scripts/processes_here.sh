@@ -1,13 +1,21 @@
 # processes_here NAME: prints /proc/PID of each process of that name on this machine. A container's processes are listed
 # in its host's /proc as well; they live in a network of their own and are none of this machine's.
 network=$(readlink /proc/self/ns/net 2>/dev/null)
+# -ef spares a readlink for each of what may be dozens of processes; not every sh has it.
+if [ / -ef / ] 2>/dev/null; then
+  in_other_network() { [ -e "$1/ns/net" ] && ! [ "$1/ns/net" -ef /proc/self/ns/net ]; }
+else
+  in_other_network() {
+    theirs=$(readlink "$1/ns/net" 2>/dev/null)
+    [ -n "$theirs" ] && [ "$theirs" != "$network" ]
+  }
+fi
 processes_here() {
   for process in /proc/[0-9]*; do
     read -r name 2>/dev/null <"$process/comm" || continue
     [ "$name" = "$1" ] || continue
     # Other users' namespaces cannot be read without being root; those processes are kept.
-    theirs=$(readlink "$process/ns/net" 2>/dev/null)
-    [ -n "$theirs" ] && [ "$theirs" != "$network" ] || echo "$process"
+    in_other_network "$process" || echo "$process"
   done
 }
 # zookeeper_pid ZOO_CFG: prints the pid of the server that runs with this configuration file.

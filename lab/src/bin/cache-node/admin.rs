@@ -77,7 +77,8 @@ async fn zkensemble(words: &[&str], shared: &Shared) -> String {
         return "ERROR not using ZooKeeper\r\n".to_owned();
     };
     let (done, success, failure) = match words {
-        ["get"] => return format!("{} \r\n\n\r\n", cloud.status().ensemble),
+        // Addresses are taken with commas and given with blanks between.
+        ["get"] => return format!("{} \r\n\n\r\n", cloud.status().ensemble.replace(',', " ")),
         ["set", list] => (cloud.set_ensemble((*list).to_owned()).await, "OK", "set the new ensemble address"),
         ["rejoin"] => (cloud.rejoin().await, "Successfully rejoined", "rejoin ensemble"),
         _ => return BAD_FORMAT.to_owned(),

@@ -114,6 +114,9 @@ pub(crate) struct Membership {
     commands: mpsc::Receiver<Command>,
     status: watch::Sender<Status>,
     failstop: Arc<AtomicBool>,
+    /// Done when a ZooKeeper server can tell that the session is over. The client below gives a session up by itself after
+    /// its timeout; the real one knows of an expiry only from a server, and is READY until then.
+    verdict: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 /// Joins the cloud for the first time. What comes back is to be [run](Membership::run).
@@ -125,7 +128,7 @@ pub(crate) async fn join(terms: Terms) -> Result<(Membership, Handle), Fatal> {
     let (status, receiver) = watch::channel(status_of(&terms, Some(&joined)));
     let failstop = Arc::new(AtomicBool::new(true));
     let handle = Handle { commands: sender, status: receiver, failstop: Arc::clone(&failstop) };
-    Ok((Membership { terms, code, joined: Some(joined), commands, status, failstop }, handle))
+    Ok((Membership { terms, code, joined: Some(joined), commands, status, failstop, verdict: None }, handle))
 }
 
 fn status_of(terms: &Terms, joined: Option<&Joined>) -> Status {
@@ -238,7 +241,7 @@ impl Membership {
         loop {
             let happened = tokio::select! {
                 command = self.commands.recv() => Happened::Asked(command),
-                happened = next_event(self.joined.as_mut()) => happened,
+                happened = next_event(self.joined.as_mut(), self.verdict.as_mut()) => happened,
             };
             match happened {
                 Happened::Asked(Some(Command::Leave(reply))) => {
@@ -253,7 +256,15 @@ impl Membership {
                 Happened::Asked(Some(Command::Ensemble(ensemble, reply))) => {
                     let _ = reply.send(self.change_ensemble(ensemble).await);
                 }
+                Happened::State(SessionState::Expired) => {
+                    log::info("ZooKeeper session given up; waiting to hear so from a server");
+                    self.verdict = Some(Box::pin(reach(self.terms.clone())));
+                }
                 Happened::State(state) => self.state_changed(state).await?,
+                Happened::Verdict => {
+                    self.verdict = None;
+                    self.state_changed(SessionState::Expired).await?;
+                }
                 Happened::Members => self.members_changed().await,
             }
         }
@@ -306,6 +317,7 @@ impl Membership {
     }
 
     async fn withdraw(&mut self) {
+        self.verdict = None;
         if let Some(joined) = self.joined.take() {
             self.publish();
             close(joined).await;
@@ -344,9 +356,24 @@ enum Happened {
     Asked(Option<Command>),
     State(SessionState),
     Members,
+    Verdict,
 }
 
-async fn next_event(joined: Option<&mut Joined>) -> Happened {
+/// Waits until some ZooKeeper server can be reached.
+async fn reach(terms: Terms) {
+    while connect(&terms).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn next_event(
+    joined: Option<&mut Joined>,
+    verdict: Option<&mut Pin<Box<dyn Future<Output = ()> + Send>>>,
+) -> Happened {
+    if let Some(verdict) = verdict {
+        verdict.await;
+        return Happened::Verdict;
+    }
     let Some(joined) = joined else { return pending().await };
     tokio::select! {
         state = joined.state.changed() => Happened::State(state),
