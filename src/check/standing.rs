@@ -256,11 +256,7 @@ fn unlisted(listed: &Ensemble, looks: &[MemberLook]) -> Option<String> {
 }
 
 fn lines(list: &ServerList) -> Vec<String> {
-    let line = |(id, server): (&u32, &crate::plan::Server)| {
-        let role = if server.observer { ":observer" } else { "" };
-        format!("{id}={}:{}:{}{role}", server.host, server.peer_port, server.election_port)
-    };
-    list.iter().map(line).collect()
+    list.iter().map(|(id, server)| format!("{id}={server}")).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `zookeeper add` and `zookeeper remove`: one member after the other, then the cache nodes, then what to write down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use futures::future::join_all;
@@ -11,7 +11,7 @@ use super::context::Context;
 use super::zookeeper::{PROBE_LIMIT, observe};
 use crate::error::{Failure, Failures};
 use crate::exec::{Operator, Outcome};
-use crate::inspect::{ArcusTree, members_of};
+use crate::inspect::{ArcusTree, Inspected, members_of};
 use crate::model::{Ensemble, EnsembleMember, NodeAddr};
 use crate::node::NodeLink;
 use crate::plan::{self, EnsembleWish, Resize, ResizeSeen, Risk, ServerList};
@@ -173,11 +173,11 @@ async fn tell(context: &Context, asked: &Resize, change: Change, subject: &Subje
     })
 }
 
-/// The live nodes of every cloud, each with the list that it follows.
+/// The live nodes of every cloud, each with the members that it follows.
 async fn nodes(
     context: &Context,
     ensemble: &Ensemble,
-) -> Result<Vec<(NodeAddr, Result<String, Failure>)>, Failures> {
+) -> Result<Vec<(NodeAddr, Inspected<BTreeSet<String>>)>, Failures> {
     let reader = operator(context, ensemble);
     let tree = async { ArcusTree::read(&*reader.zookeeper().await?).await }.await;
     reader.close().await;
@@ -187,9 +187,10 @@ async fn nodes(
     Ok(join_all(live.map(|addr| async move {
         let limit = context.settings.timeouts.zookeeper;
         let asked = async { NodeLink::open(&context.fleet, addr, limit).await?.zookeeper().await };
+        // arcus-memcached itself has blanks between them, where it was told commas.
         let follows = asked.await.map(|list| {
-            let entries = list.split(',').map(str::trim);
-            entries.map(|entry| named.get(entry).map_or(entry, String::as_str)).collect::<Vec<_>>().join(",")
+            let entries = list.split([',', ' ']).filter(|entry| !entry.is_empty());
+            entries.map(|entry| named.get(entry).map_or(entry, String::as_str).to_owned()).collect()
         });
         (addr, follows)
     }))

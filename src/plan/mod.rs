@@ -58,7 +58,7 @@ pub use select::{NodeFacts, Selector};
 pub use structure::create_structure;
 pub use tell::{by_hand, tell_nodes};
 pub use trust::{KeySeen, TrustSeen, trust};
-pub use zoo_cfg::{Server, ServerList, server_list};
+pub use zoo_cfg::{ServerList, server_list};
 
 /// What a step is about, and what a failure is filed under.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

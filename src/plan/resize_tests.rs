@@ -1,6 +1,9 @@
 use super::*;
 use crate::config::settings::ZooKeeperSettings;
+use crate::inspect::MemberSeen;
 use crate::model::HostName;
+use crate::plan::{Action, Gate, Risk};
+use crate::zk::{MemberState, Mode};
 
 fn ensemble(list: &str) -> Ensemble {
     Ensemble::parse(list).unwrap()
@@ -331,6 +334,12 @@ fn a_newcomer_with_znodes_of_an_earlier_time_is_refused() {
     let asked = add("a,b,c", "d");
     let mut seen = serving(&asked, "a,b,c", "a");
     seen.of(&named("d")).1.has_data = true;
+    let told = refused(&asked, &seen);
+    assert!(told.contains("d:2181: keeps znodes of an earlier time"), "{told}");
+    // It runs, and serves nobody: whose data it has, nobody knows.
+    let (state, here) = seen.of(&named("d"));
+    (*state, here.pid) = (MemberState::NotServing, Some(4711));
+    here.config = Some("server.1=x:2888:3888\nserver.4=d:2888:3888\n".into());
     let told = refused(&asked, &seen);
     assert!(told.contains("d:2181: keeps znodes of an earlier time"), "{told}");
 }

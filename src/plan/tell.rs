@@ -7,21 +7,20 @@ use crate::inspect::Inspected;
 use crate::model::{Ensemble, NodeAddr};
 
 /// Plans `zkensemble set` for every live node that follows other members than `ensemble`; `nodes` are those, each with
-/// the list that it says it follows.
+/// the members that it says it follows.
 pub fn tell_nodes(
     command: &'static str,
     ensemble: &Ensemble,
-    nodes: &[(NodeAddr, Inspected<String>)],
+    nodes: &[(NodeAddr, Inspected<BTreeSet<String>>)],
 ) -> Plan {
     let mut plan = Plan::new(command);
     let wanted = ensemble.to_string();
-    let set =
-        |list: &str| -> BTreeSet<String> { list.split(',').map(|entry| entry.trim().to_owned()).collect() };
+    let members: BTreeSet<String> = ensemble.members().iter().map(ToString::to_string).collect();
     let mut told = 0;
     let mut due = Vec::new();
     for (node, follows) in nodes {
         match follows {
-            Ok(follows) if set(follows) == set(&wanted) => told += 1,
+            Ok(follows) if *follows == members => told += 1,
             Ok(_) => due.push(*node),
             Err(failure) => {
                 let failure = failure.clone().hint(by_hand(*node, &wanted));
@@ -53,18 +52,16 @@ mod tests {
     fn nodes_that_follow_the_members_in_another_order_need_not_be_told_and_the_silent_are_named() {
         let ensemble = Ensemble::parse("a:2181,b:2181").unwrap();
         let node = |port: u16| -> NodeAddr { format!("10.0.0.1:{port}").parse().unwrap() };
+        let follows = |members: &[&str]| Ok(members.iter().map(ToString::to_string).collect());
         let silent = Err(Failure::unreachable("10.0.0.1:3: the cache node does not answer"));
-        let nodes = [
-            (node(1), Ok("b:2181,a:2181".to_owned())),
-            (node(2), Ok("a:2181".to_owned())),
-            (node(3), silent),
-        ];
+        let nodes =
+            [(node(1), follows(&["b:2181", "a:2181"])), (node(2), follows(&["a:2181"])), (node(3), silent)];
         let plan = tell_nodes("zookeeper add", &ensemble, &nodes);
         let actions: Vec<&Action> = plan.steps().map(|step| &step.action).collect();
         assert_eq!(actions, [&Action::TellNodes { nodes: vec![node(2)], zookeeper: "a:2181,b:2181".into() }]);
         let hint = &plan.problems[0].failure.hints[0];
         assert_eq!(hint, "tell it by hand: telnet 10.0.0.1 3, then: zkensemble set a:2181,b:2181");
-        let after = [(node(2), Ok("a:2181,b:2181".to_owned()))];
+        let after = [(node(2), follows(&["a:2181", "b:2181"]))];
         assert!(tell_nodes("zookeeper add", &ensemble, &after).is_empty());
     }
 }

@@ -1,7 +1,7 @@
 //! The text of a member's `zoo.cfg`, and what an existing one says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::MemberLayout;
 
@@ -78,6 +78,13 @@ pub struct Server {
     pub election_port: u16,
     /// It has no vote.
     pub observer: bool,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = if self.observer { ":observer" } else { "" };
+        write!(out, "{}:{}:{}{role}", self.host, self.peer_port, self.election_port)
+    }
 }
 
 /// The servers of an ensemble by their ids.
