@@ -40,12 +40,14 @@ pub(super) async fn restart(context: &Context, args: &Restart) -> Result<Documen
         let tree = read_tree(context).await?;
         let nodes = registered_cloud(code, &tree).ok_or_else(|| unknown(code, &tree))?;
         let selection = select(context, code, &tree, &args.nodes.nodes).await?;
-        let wanted = nodes.iter().map(|node| node.addr).filter(|addr| selection.contains(*addr));
-        let seen = context.look(observe(context, code, &tree, wanted.collect())).await?;
+        let members = tree.codes.get(code.as_str()).map(members_of).unwrap_or_default();
+        let selected = nodes.iter().map(|node| node.addr).filter(|addr| selection.contains(*addr));
+        // Whether another node has just joined decides when the first may go.
+        let looked_at = selected.chain(members.keys().copied().filter(|_| !args.all));
+        let seen = context.look(observe(context, code, &tree, looked_at.collect())).await?;
         let manner = if args.all {
             Manner::AllAtOnce { drain: args.pacing.drain }
         } else {
-            let members = tree.codes.get(code.as_str()).map(members_of).unwrap_or_default();
             let pacing = args.pacing.pace(context, args.max_unavailable, members.into_keys());
             Manner::Rolling(pacing.await?)
         };

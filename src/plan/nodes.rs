@@ -45,6 +45,17 @@ impl NodesSeen {
         host.processes.iter().find(is_it).map(|process| host.age(process))
     }
 
+    /// Members that were started within this time, and how long ago the youngest was.
+    pub(super) fn young(&self, within: Duration) -> Option<(Vec<NodeAddr>, Duration)> {
+        let aged = self.members.keys().filter_map(|addr| {
+            let process = self.on_port(&HostName::from(addr.ip), *addr).ok()??;
+            let age = self.age(*addr, ProcessId { pid: process.pid, started: process.started })?;
+            (age < within).then_some((*addr, age))
+        });
+        let (addrs, ages): (Vec<_>, Vec<_>) = aged.unzip();
+        Some((addrs, ages.into_iter().min()?))
+    }
+
     /// The process may be signalled as `addr`: of this install, and of this ensemble or a member of this cloud.
     pub(crate) fn owns(&self, process: &NodeProcess, addr: NodeAddr, ensemble: &Ensemble) -> bool {
         let given = process.zookeeper.as_deref().unwrap_or_default();

@@ -159,6 +159,13 @@ fn roll(
     refuse_too_many_out(plan, wish, pace, sorted, registered, seen)?;
     let nodes = registered.iter().chain(seen.members.keys()).collect::<BTreeSet<_>>().len();
     let mut rounds = Rounds::new(plan, wish.code, wish.ensemble, pace, nodes);
+    // What is out comes back first, which takes nobody away; else those that joined last are given their time.
+    if sorted.out.is_empty()
+        && !sorted.serving.is_empty()
+        && let Some((young, age)) = seen.young(Duration::from_secs(pace.settle.into()))
+    {
+        rounds.after_waiting(&young, u32::try_from(age.as_secs()).unwrap_or(u32::MAX));
+    }
     rounds.bring_back(&sorted.out);
     rounds.restart(&sorted.serving);
     Ok(())

@@ -253,6 +253,25 @@ fn going_on_leaves_out_what_the_run_that_was_cut_short_restarted() {
 }
 
 #[test]
+fn nodes_that_joined_a_moment_ago_are_given_their_time_first() {
+    let scene = Scene::new();
+    let pace = Pace { settle: 103, ..PACE };
+    let plan = scene.plan(&["10.0.0.3:1"], Manner::Rolling(pace)).unwrap();
+    let Action::Settle { seconds, joined, members, .. } = &plan.stages[0].steps[0].action else { panic!() };
+    // The youngest has been there for 101 of 103 seconds, selected or not.
+    assert_eq!(
+        (*seconds, joined.as_slice(), *members),
+        (2, &[addr("10.0.0.1:1"), addr("10.0.0.1:2")][..], 3)
+    );
+    assert_eq!((plan.stages.len(), plan.rounds()), (2, 1));
+    // What only comes back need not wait.
+    let mut scene = scene;
+    scene.kill("10.0.0.3:1");
+    let plan = scene.plan(&["10.0.0.3:1"], Manner::Rolling(pace)).unwrap();
+    assert_eq!(plan.stages.len(), 1);
+}
+
+#[test]
 fn lengths_of_time_are_told_in_the_unit_they_are_thought_of_in() {
     assert_eq!([59, 60, 3599, 7260].map(length), ["59 s", "1 min 0 s", "59 min 59 s", "2 h 1 min"]);
 }

@@ -70,9 +70,14 @@ impl<'a> Rounds<'a> {
 
     /// Begins with the time that is due to nodes which joined shortly before the plan was made.
     pub fn after(&mut self, joined: &[NodeAddr]) {
+        self.after_waiting(joined, 0);
+    }
+
+    /// The same, of which so many seconds have passed.
+    pub fn after_waiting(&mut self, joined: &[NodeAddr], passed: u32) {
         if !joined.is_empty() {
             self.joined = joined.to_vec();
-            self.settle(None, 0);
+            self.settle(None, 0, self.pace.settle.saturating_sub(passed));
         }
     }
 
@@ -104,7 +109,8 @@ impl<'a> Rounds<'a> {
     pub fn push(&mut self, round: Round) {
         let number = self.plan.rounds() + 1;
         if number > 1 {
-            self.settle(Some(number - 1), round.out);
+            let seconds = if self.joined.is_empty() { 0 } else { self.pace.settle };
+            self.settle(Some(number - 1), round.out, seconds);
         }
         let stages = round.stages.into_iter().filter(|(_, steps)| !steps.is_empty());
         self.plan.stages.extend(stages.map(|(title, steps)| Stage {
@@ -117,11 +123,11 @@ impl<'a> Rounds<'a> {
         self.nodes = self.nodes.saturating_add_signed(round.grows);
     }
 
-    fn settle(&mut self, round: Option<usize>, out_next: usize) {
+    fn settle(&mut self, round: Option<usize>, out_next: usize, seconds: u32) {
         let joined = std::mem::take(&mut self.joined);
         let action = Action::Settle {
             code: self.code.clone(),
-            seconds: if joined.is_empty() { 0 } else { self.pace.settle },
+            seconds,
             joined,
             members: (self.nodes + out_next).saturating_sub(self.pace.max_unavailable.max(out_next)),
         };

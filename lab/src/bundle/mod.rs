@@ -34,8 +34,7 @@ pub fn assemble(out: &Path) -> Result<()> {
     write(out, &node)
 }
 
-/// The package that tests deploy: `ARCUS_TEST_PACKAGE` if set, else a sample tree that is assembled once and then
-/// shared by all test processes, until the cache node or the distribution's ZooKeeper changes.
+/// The package that tests deploy: `ARCUS_TEST_PACKAGE` if set, else [`sample`].
 ///
 /// # Errors
 ///
@@ -48,6 +47,16 @@ pub fn shared() -> Result<PathBuf> {
         }
         return Ok(package);
     }
+    sample()
+}
+
+/// A sample tree that is assembled once and then shared by all test processes, until the cache node or the distribution's
+/// ZooKeeper changes.
+///
+/// # Errors
+///
+/// As [`assemble`].
+pub fn sample() -> Result<PathBuf> {
     require_tools()?;
     // Begins with a dot, which no lab's name does.
     let dir = base_dir().join(".bundles");

@@ -31,8 +31,9 @@ pub(super) fn of(plan: &Plan) -> Vec<String> {
 }
 
 fn headline(plan: &Plan, rounds: usize) -> String {
-    let waits: BTreeSet<u32> = plan
-        .steps()
+    let of_rounds = plan.stages.iter().filter(|stage| stage.round.is_some());
+    let waits: BTreeSet<u32> = of_rounds
+        .flat_map(|stage| &stage.steps)
         .filter_map(|step| match step.action {
             Action::Settle { seconds, .. } => Some(seconds),
             _ => None,
