@@ -39,7 +39,7 @@ fn end(mut child: Child, mut rest: impl std::io::Read) -> Run {
 }
 
 #[test]
-fn twelve_nodes_restart_while_a_client_uses_never_two_out_and_no_client_fails_elsewhere() {
+fn twelve_nodes_restart_under_load_never_two_out_and_no_client_fails_elsewhere() {
     let site = Site::with_short_sessions(4);
     site.start_cloud("cloud", &site.cloud("cloud", 11211, 3));
     let before = pids(&site, 4, 11211..11214);
@@ -273,9 +273,9 @@ fn all_at_the_same_time_in_batches_or_not_at_all() {
         "{}",
         dry.stdout
     );
-    let cost =
-        "restart, 1 at a time, which takes at least 32 s; what they hold is lost (100.0 % of the keys).";
-    assert!(dry.stdout.contains(cost), "{}", dry.stdout);
+    for cost in ["will restart, 1 at a time, which takes at least ", "is lost (100.0 % of the keys).\n"] {
+        assert!(dry.stdout.contains(cost), "{}", dry.stdout);
+    }
     site.run(["memcached", "restart", "cloud", "--all", "--batch", "2"]).exits(2);
     site.run(["memcached", "restart", "cloud", "--batch", "2", "--max-unavailable", "1"])
         .exits(5)
