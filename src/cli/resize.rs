@@ -198,7 +198,7 @@ async fn nodes(
 }
 
 /// Arcus's own ZooKeeper client tells addresses where it was given names.
-async fn names_by_address(ensemble: &Ensemble) -> BTreeMap<String, String> {
+pub(super) async fn names_by_address(ensemble: &Ensemble) -> BTreeMap<String, String> {
     let resolving = ensemble.members().iter().map(|member| async move {
         let lookup = tokio::net::lookup_host((member.host.as_str(), member.client_port.get()));
         let found = tokio::time::timeout(PROBE_LIMIT, lookup).await.ok()?.ok()?;

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::complete;
 use super::context::Context;
 use super::memcached::{read_tree, unknown};
+use super::resize::names_by_address;
 use super::selecting::select;
 use crate::config::load_cloud;
 use crate::error::{Failure, FailureKind, Failures};
@@ -86,7 +87,7 @@ async fn look(context: &Context, args: &Status, file: Option<&Cloud>) -> Result<
         wishes.push(Wish { code, registered, nodes });
     }
     let seen = context.look(observe(context, &wishes, Some(&tree))).await??;
-    Ok((judged(context, &seen), failures, true))
+    Ok((judged(context, &seen).await?, failures, true))
 }
 
 /// Every code of the tree, and those that no cache node could have.
@@ -143,16 +144,18 @@ async fn look_without_zookeeper(
     let nodes = registered.iter().map(|node| node.addr).filter(|addr| selection.contains(*addr)).collect();
     let wishes = [Wish { code: cloud.code.clone(), registered, nodes }];
     let seen = context.look(observe(context, &wishes, None)).await??;
-    Ok((judged(context, &seen), failures, false))
+    Ok((judged(context, &seen).await?, failures, false))
 }
 
-fn judged(context: &Context, seen: &[CloudSeen]) -> Vec<CloudStatus> {
+async fn judged(context: &Context, seen: &[CloudSeen]) -> Result<Vec<CloudStatus>, Failures> {
+    let names = context.look(names_by_address(&context.ensemble)).await?;
     let wanted = Wanted {
         ensemble: &context.ensemble,
+        names: &names,
         settings: &context.settings.memcached,
         now: Timestamp::now().as_millisecond(),
     };
-    seen.iter().map(|seen| judge(seen, wanted)).collect()
+    Ok(seen.iter().map(|seen| judge(seen, wanted)).collect())
 }
 
 /// Asks all hosts, all nodes and ZooKeeper at once.

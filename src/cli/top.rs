@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::complete;
 use super::context::Context;
 use super::memcached::{read_tree, unknown};
+use super::resize::names_by_address;
 use super::screen::Screen;
 use crate::error::{Failure, FailureKind, Failures};
 use crate::inspect::{ArcusTree, inspect_answer, inspect_processes, others_of, registered_cloud};
@@ -75,6 +76,7 @@ pub(super) async fn top(context: &Context, args: &TopArgs, json: bool) -> Result
         return Err(unknown(code, &tree).into());
     }
     let mut top = Top::new(context.ensemble.clone(), context.settings.memcached.clone(), args.interval);
+    top.names = context.look(names_by_address(&context.ensemble)).await?;
     for event in registrations(&tree, args.code.as_ref(), &[]) {
         top.update(event, now());
     }

@@ -34,6 +34,8 @@ pub struct CloudSeen {
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     pub ensemble: &'a Ensemble,
+    /// What the operator calls the members whose addresses these are; nodes tell addresses where they were given names.
+    pub names: &'a BTreeMap<String, String>,
     pub settings: &'a MemcachedSettings,
     /// In milliseconds since 1970.
     pub now: i64,
@@ -317,8 +319,9 @@ impl<'a> Case<'a> {
             self.add(DisagreementKind::ZookeeperLost, failure.hint(self.hint("rejoin")));
         }
         let Some(follows) = &said.follows else { return };
+        let theirs = follows.split(',').map(str::trim).filter(|address| !address.is_empty());
         let theirs: BTreeSet<&str> =
-            follows.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+            theirs.map(|address| self.wanted.names.get(address).map_or(address, String::as_str)).collect();
         let own: Vec<String> = ensemble.members().iter().map(ToString::to_string).collect();
         let own: BTreeSet<&str> = own.iter().map(String::as_str).collect();
         // A member of a cloud that is seen here follows this ensemble, by whatever names.

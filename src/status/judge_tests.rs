@@ -73,7 +73,11 @@ fn well() -> CloudSeen {
 
 fn judged(seen: &CloudSeen) -> CloudStatus {
     let ensemble = Ensemble::parse("zk:2181").unwrap();
-    judge(seen, Wanted { ensemble: &ensemble, settings: &MemcachedSettings::default(), now: 100_000 })
+    let names = BTreeMap::from([("10.0.0.77:2181".to_owned(), "zk:2181".to_owned())]);
+    judge(
+        seen,
+        Wanted { ensemble: &ensemble, names: &names, settings: &MemcachedSettings::default(), now: 100_000 },
+    )
 }
 
 /// What disagrees after `change`: in a word each, with the whole of what is said.
@@ -231,6 +235,11 @@ fn who_follows_another_ensemble_is_told_unless_it_is_this_one_by_another_name() 
         &["follows ZooKeeper at zk:2181,zk2:2181, not at zk:2181"],
     );
     expect(follows("10.9.9.9:2181"), "well", &[]);
+    let by_address = |seen: &mut CloudSeen| {
+        follows("10.0.0.77:2181")(seen);
+        no_member(seen);
+    };
+    expect(by_address, "zombie", &[]);
     let elsewhere = |seen: &mut CloudSeen| {
         follows("10.9.9.9:2181")(seen);
         no_member(seen);

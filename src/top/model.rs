@@ -66,6 +66,8 @@ pub enum Key {
 #[derive(Clone, Debug)]
 pub struct Top {
     pub ensemble: Ensemble,
+    /// What the operator calls the members whose addresses these are.
+    pub names: BTreeMap<String, String>,
     pub settings: MemcachedSettings,
     /// How often nodes are asked.
     pub interval: Duration,
@@ -100,6 +102,7 @@ impl Top {
     pub fn new(ensemble: Ensemble, settings: MemcachedSettings, interval: Duration) -> Self {
         Self {
             ensemble,
+            names: BTreeMap::new(),
             settings,
             interval,
             clouds: BTreeMap::new(),
@@ -213,7 +216,7 @@ impl Top {
         if let Some(halted) = &self.halted {
             return halted.clone();
         }
-        let wanted = Wanted { ensemble: &self.ensemble, settings: &self.settings, now };
+        let wanted = Wanted { ensemble: &self.ensemble, names: &self.names, settings: &self.settings, now };
         let rows = self.clouds.values().flat_map(|cloud| {
             let mut cloud = cloud.clone();
             cloud.nodes.processes.clone_from(&self.processes);

@@ -32,18 +32,19 @@ pub fn draw(top: &Top, frame: &mut Frame<'_>, now: i64, color: bool) {
     let paint = Paint { color };
     let all = top.all(now);
     let rows = top.rows(now);
+    let marked = marked(top, &rows, frame.area().width, paint);
     let areas = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(4),
         Constraint::Min(3),
-        Constraint::Length(3),
+        Constraint::Length(marked.len() as u16),
         Constraint::Length(1),
     ]);
     let [head, lines, table, told, foot] = areas.areas(frame.area());
     draw_head(top, &all, frame, head, paint);
     draw_lines(top, frame, lines, paint);
     draw_table(top, &rows, frame, table, paint);
-    draw_marked(top, &rows, frame, told, paint);
+    frame.render_widget(Paragraph::new(marked), told);
     draw_foot(top, frame, foot, paint);
     if top.help {
         draw_help(frame, paint);
@@ -203,17 +204,34 @@ fn bars<'v>(values: impl IntoIterator<Item = &'v f64, IntoIter: ExactSizeIterato
 }
 
 /// More of the marked node, or of the first that something is wrong with.
-fn draw_marked(top: &Top, rows: &[Row], frame: &mut Frame<'_>, area: Rect, paint: Paint) {
+fn marked(top: &Top, rows: &[Row], width: u16, paint: Paint) -> Vec<Line<'static>> {
     let marked = top.place_of_marked(rows).and_then(|place| rows.get(place));
     let Some(row) = marked.or_else(|| rows.iter().find(|row| !row.status.disagreements.is_empty())) else {
-        return;
+        return Vec::new();
     };
     let mut lines = vec![Line::raw(described(row))];
     if let Some(failure) = row.status.disagreements.first().map(|one| &one.failure) {
-        lines.push(Line::styled(failure.message.clone(), paint.with(Color::Red)));
-        lines.extend(failure.hints.first().map(|hint| Line::raw(format!("hint: {hint}"))));
+        let said = wrapped(&failure.message, usize::from(width)).into_iter();
+        lines.extend(said.map(|line| Line::styled(line, paint.with(Color::Red))));
+        let hint = failure.hints.first().map(|hint| format!("hint: {hint}")).unwrap_or_default();
+        lines.extend(wrapped(&hint, usize::from(width)).into_iter().map(Line::raw));
     }
-    frame.render_widget(Paragraph::new(lines), area);
+    lines
+}
+
+/// Lines of at most `width` characters, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// What the columns have no room for.
