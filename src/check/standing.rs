@@ -15,8 +15,8 @@ const FAR_BEHIND: u64 = 1000;
 /// A snapshot is taken at a start and every 100,000 transactions or so; of one so old, in seconds, a start has much to
 /// take in again.
 const OLD_SNAPSHOT: u64 = 30 * 24 * 3600;
-/// ZooKeeper stops when it cannot write its log, which it makes larger by 64 MB at a time.
-const LEAST_FREE: u64 = 512 << 20;
+/// ZooKeeper stops when it cannot write its log, which it makes larger by 64 MB at a time; a snapshot needs its place too.
+const LEAST_FREE: u64 = 1 << 30;
 
 /// What was seen of one member.
 #[derive(Clone, Debug)]
@@ -192,7 +192,8 @@ fn judge_storage(
     troubles: &mut Vec<String>,
     notes: &mut Vec<String>,
 ) {
-    if storage.disk_free < LEAST_FREE || storage.disk_free < storage.disk_bytes / 20 {
+    let snapshot = storage.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes);
+    if storage.disk_free < LEAST_FREE.max(4 * snapshot) {
         troubles.push(format!(
             "its disk is nearly full: {} of {} free",
             human_bytes(storage.disk_free),

@@ -187,9 +187,8 @@ async fn nodes(
     Ok(join_all(live.map(|addr| async move {
         let limit = context.settings.timeouts.zookeeper;
         let asked = async { NodeLink::open(&context.fleet, addr, limit).await?.zookeeper().await };
-        // arcus-memcached itself has blanks between them, where it was told commas.
         let follows = asked.await.map(|list| {
-            let entries = list.split([',', ' ']).filter(|entry| !entry.is_empty());
+            let entries = list.split(',');
             entries.map(|entry| named.get(entry).map_or(entry, String::as_str).to_owned()).collect()
         });
         (addr, follows)

@@ -23,6 +23,7 @@ pub fn init(
     let layouts = layouts(wish, members)?;
     refuse_standalone(wish, members)?;
     refuse_outvoted_data(wish, members)?;
+    refuse_other_members(&layouts, members)?;
     let mut plan = Plan::new("zookeeper init");
     let usable = usable_members(&mut plan, members);
     require_quorum(wish, &plan, usable.len())?;
@@ -137,10 +138,7 @@ fn refuse_standalone(wish: &EnsembleWish, members: &Members) -> Result<(), Failu
     let failures = members.iter().filter(|(_, state, _)| several && alone(state)).map(|(member, ..)| {
         Failure::refused(format!("{member}: serves alone, it is no member of an ensemble"))
             .cause("the other members would agree among themselves on an empty tree, and this one's znodes would be lost")
-            .hint(format!(
-                "grow it by one member at a time: stop it (arcusctl -z {member} zookeeper stop), init it with one new member \
-                 (a quorum of two always has it in), then with a third"
-            ))
+            .hint(format!("grow it by one member at a time: arcusctl -z {member} zookeeper add HOST:PORT --all"))
     });
     Failures::none_of(failures.collect())
 }
@@ -165,6 +163,26 @@ fn refuse_outvoted_data(wish: &EnsembleWish, members: &Members) -> Result<(), Fa
         .hint("add one member at a time, so that every quorum has one with the data in it")
         .hint("if that data is not wanted, move its version-2 directory away")
         .into())
+}
+
+/// Members that run count votes by the list that they were started with; another one is theirs only member by member.
+fn refuse_other_members(layouts: &[MemberLayout], members: &Members) -> Result<(), Failures> {
+    let wanted = zoo_cfg::list_of(layouts);
+    let failures = members.iter().filter_map(|(member, _, seen)| {
+        let seen = seen.as_ref().ok().filter(|seen| seen.pid.is_some())?;
+        let written = zoo_cfg::server_list(seen.config.as_deref()?);
+        // One alone, and one that was reconfigured at run time, have none.
+        if written.is_empty() || written.keys().eq(wanted.keys()) {
+            return None;
+        }
+        let ids = |list: &zoo_cfg::ServerList| list.keys().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let (written, wanted) = (ids(&written), ids(&wanted));
+        let failure = Failure::refused(format!("{member}: runs as one of other members than those listed"))
+            .cause(format!("its zoo.cfg has the servers {written}, and the ensemble list comes to {wanted}"))
+            .hint("list the ensemble as it is, and change it by one member at a time: arcusctl zookeeper add, zookeeper remove");
+        Some(failure)
+    });
+    Failures::none_of(failures.collect())
 }
 
 fn is_selected(target: &Target, selected: &BTreeSet<EnsembleMember>) -> bool {

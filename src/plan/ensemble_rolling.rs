@@ -96,8 +96,8 @@ fn refuse_other_servers(
     let failures = members.iter().filter(|(member, ..)| selected.contains(member)).filter_map(|(member, _, seen)| {
         let written = server_list(seen.as_ref().ok()?.config.as_deref()?);
         let now = running.get(member).or_else(|| common.first().copied().filter(|_| common.len() == 1))?;
-        // A server that was reconfigured keeps its list elsewhere.
-        if written.is_empty() || written == *now {
+        // A server that was reconfigured keeps its list elsewhere, and one that serves alone runs with none.
+        if written.is_empty() || now.is_empty() || written == *now {
             return None;
         }
         let failure = Failure::refused(format!("{member}: its zoo.cfg has other servers than the members run with"))

@@ -181,6 +181,22 @@ fn a_member_that_serves_alone_is_never_outvoted_by_new_ones() {
 }
 
 #[test]
+fn an_ensemble_that_runs_is_not_given_other_members_all_at_once() {
+    let three = wish("a:2181,b:2181,c:2181");
+    let running = after(&init(&three, &bare(&three), None).unwrap(), &bare(&three));
+    let five = wish("a:2181,b:2181,c:2181,d:2181,e:2181");
+    let mut members = bare(&five);
+    members[..3].clone_from_slice(&running);
+    let failures = init(&five, &members, None).unwrap_err();
+    let told = failures.to_string();
+    assert!(
+        told.contains("its zoo.cfg has the servers 1,2,3, and the ensemble list comes to 1,2,3,4,5"),
+        "{told}"
+    );
+    assert!(failures.as_slice()[0].hints[0].contains("zookeeper add"));
+}
+
+#[test]
 fn a_reinstalled_member_joins_those_that_have_the_data() {
     let wish = wish("a:2181,b:2181,c:2181");
     let mut members = after(&init(&wish, &bare(&wish), None).unwrap(), &bare(&wish));
