@@ -5,13 +5,13 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Run, Site};
+use crate::support::{Run, Site, path};
 
-/// Two hosts with a cloud of two nodes each, whose logs say what a test wrote and nothing else.
+/// Two hosts with a cloud of two nodes each. None runs, so that their logs say what a test wrote and nothing else.
 fn site() -> Site {
     let site = Site::with_short_sessions(2);
     let conf = site.cloud("cloud", 11211, 2);
-    site.start_cloud("cloud", &conf);
+    site.run(["memcached", "register", path(&conf)]).success();
     for index in 0..2 {
         for port in [11211, 11212] {
             site.sh(index, &format!("true >/opt/arcus/logs/memcached-{port}.log"));
