@@ -9,7 +9,9 @@ use super::nodes::refuse_loopback;
 use super::price::{Change, Pricing};
 use super::register::{is_registered, refusals, registration};
 use super::rolling::{Round, least_seconds, stage_seconds};
-use super::{Action, NodeLaunch, NodeRestart, NodeStop, NodesSeen, Pace, Plan, Risk, Rounds, Step, Target};
+use super::{
+    Action, Gate, NodeLaunch, NodeRestart, NodeStop, NodesSeen, Pace, Plan, Risk, Rounds, Step, Target,
+};
 use crate::config::settings::MemcachedSettings;
 use crate::error::Failures;
 use crate::inspect::{ArcusTree, RegisteredNode, mapped_nodes};
@@ -88,24 +90,8 @@ enum Turn<'s> {
 }
 
 /// The rounds, in their order: capacity first; options, which cost the most for the least, last.
-fn turns<'s>(sorted: &'s Sorted, batch: usize, nobody_is_live: bool) -> Vec<Turn<'s>> {
+fn turns(sorted: &Sorted, batch: usize) -> Vec<Turn<'_>> {
     let batch = batch.max(1);
-    let change = |registered: bool| if registered { Change::Start } else { Change::Add };
-    if nobody_is_live {
-        // Nobody has any keys, so there is nothing to go on slowly for.
-        let leaving: Vec<&NodeStop> =
-            sorted.replacing.iter().map(|(stop, _)| stop).chain(&sorted.leaving).collect();
-        let joining: Vec<&Joining> =
-            sorted.joining.iter().chain(sorted.replacing.iter().map(|(_, joining)| joining)).collect();
-        let all_registered = joining.iter().all(|joining| joining.registered);
-        let turn = match (leaving.is_empty(), joining.is_empty()) {
-            (true, true) => return Vec::new(),
-            (true, false) => Turn::Join { change: change(all_registered), joining },
-            (false, true) => Turn::Leave { change: Change::Remove, leaving, joining },
-            (false, false) => Turn::Leave { change: Change::Replace, leaving, joining },
-        };
-        return vec![turn];
-    }
     let mut turns = Vec::new();
     for registered in [true, false] {
         let joining: Vec<&Joining> =
@@ -113,7 +99,7 @@ fn turns<'s>(sorted: &'s Sorted, batch: usize, nobody_is_live: bool) -> Vec<Turn
         turns.extend(
             joining
                 .chunks(batch)
-                .map(|joining| Turn::Join { change: change(registered), joining: joining.to_vec() }),
+                .map(|joining| Turn::Join { change: joins_as(registered), joining: joining.to_vec() }),
         );
     }
     turns.extend(sorted.replacing.chunks(batch).map(|pairs| Turn::Leave {
@@ -128,6 +114,10 @@ fn turns<'s>(sorted: &'s Sorted, batch: usize, nobody_is_live: bool) -> Vec<Turn
     }));
     turns.extend(sorted.restarting.chunks(batch).map(Turn::Restart));
     turns
+}
+
+fn joins_as(registered: bool) -> Change {
+    if registered { Change::Start } else { Change::Add }
 }
 
 /// A plan in the making, and the cloud as it will be after what is in it so far.
@@ -162,8 +152,10 @@ impl Composing<'_> {
 
     fn go_on_by_rounds(&mut self, plan: &mut Plan, sorted: &Sorted) -> Result<(), Failures> {
         let wish = self.wish;
-        let nobody_is_live = self.live.is_empty();
-        let turns = turns(sorted, wish.pace.batch, nobody_is_live);
+        if self.live.is_empty() {
+            return self.start_at_once(plan, sorted);
+        }
+        let turns = turns(sorted, wish.pace.batch);
         let mut rounds = Rounds::new(plan, &wish.cloud.code, wish.ensemble, wish.pace, self.live.len());
         if !turns.is_empty() {
             rounds.after(&sorted.young);
@@ -184,6 +176,24 @@ impl Composing<'_> {
                     rounds.restart(nodes);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Nobody serves, so nobody has any keys: there is nothing to go on slowly for.
+    fn start_at_once(&mut self, plan: &mut Plan, sorted: &Sorted) -> Result<(), Failures> {
+        let leaving: Vec<&NodeStop> =
+            sorted.replacing.iter().map(|(stop, _)| stop).chain(&sorted.leaving).collect();
+        let joining: Vec<&Joining> =
+            sorted.joining.iter().chain(sorted.replacing.iter().map(|(_, joining)| joining)).collect();
+        let change = match (leaving.is_empty(), joining.is_empty()) {
+            (true, true) => return Ok(()),
+            (true, false) => joins_as(joining.iter().all(|joining| joining.registered)),
+            (false, true) => Change::Remove,
+            (false, false) => Change::Replace,
+        };
+        for (title, steps) in self.leave_and_join(change, &leaving, &joining)?.stages {
+            plan.gated_stage(title, Gate::Unbroken, steps);
         }
         Ok(())
     }

@@ -52,9 +52,9 @@ fn a_new_cloud_is_registered_and_started_all_at_once_and_moves_no_keys() {
         told(&plan),
         [
             "Register: add service code c; add node 10.0.0.1:11211; add node 10.0.0.2:11211; add node 10.0.0.3:11211",
-            "1 Start: start 10.0.0.1:11211",
-            "1 Start: start 10.0.0.2:11211",
-            "1 Start: start 10.0.0.3:11211",
+            "Start: start 10.0.0.1:11211",
+            "Start: start 10.0.0.2:11211",
+            "Start: start 10.0.0.3:11211",
         ]
     );
     assert_eq!(plan.risk, Risk::Harmless);
@@ -455,8 +455,8 @@ fn a_whole_cloud_that_is_down_starts_at_once_and_nodes_that_leave_it_are_only_un
         told(&plan),
         [
             "Register: change service code c; remove node 10.0.0.3:11211",
-            "1 Start: start 10.0.0.1:11211",
-            "1 Start: start 10.0.0.2:11211",
+            "Start: start 10.0.0.1:11211",
+            "Start: start 10.0.0.2:11211",
         ]
     );
 }

@@ -94,7 +94,7 @@ impl Pricing {
 
     pub(super) fn restart(&mut self, nodes: &[NodeAddr]) {
         self.restarted.extend(nodes);
-        let empties = nodes.iter().map(|node| self.ring.share(*node)).sum();
+        let empties = self.shares(nodes);
         let nodes = nodes.to_vec();
         self.changes.push(ChangePrice {
             change: Change::Restart,
@@ -105,6 +105,11 @@ impl Pricing {
         });
     }
 
+    /// What these nodes have together. (A sum of no numbers would be a negative zero.)
+    fn shares<'n>(&self, nodes: impl IntoIterator<Item = &'n NodeAddr>) -> f64 {
+        nodes.into_iter().fold(0.0, |sum, node| sum + self.ring.share(*node))
+    }
+
     /// The price, when the changes take at least so many seconds each, and the whole plan so many.
     pub(super) fn finish(mut self, each: impl Fn(usize) -> u64, least_seconds: u64) -> Price {
         for (number, change) in self.changes.iter_mut().enumerate() {
@@ -113,10 +118,11 @@ impl Pricing {
         let shift = self.first.shift_to(&self.ring);
         let of = |shares: &BTreeMap<NodeAddr, f64>, node| shares.get(&node).copied().unwrap_or_default();
         let nodes: BTreeSet<NodeAddr> = shift.gained.keys().chain(shift.lost.keys()).copied().collect();
+        let empties = self.shares(&self.restarted);
         Price {
             changes: self.changes,
             moves: shift.moved,
-            empties: self.restarted.iter().map(|node| self.ring.share(*node)).sum(),
+            empties,
             least_seconds,
             nodes: nodes
                 .into_iter()
