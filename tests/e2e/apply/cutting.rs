@@ -1,11 +1,10 @@
 //! A run that is killed in the middle: the next one finishes the job and touches nothing else.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
 use super::{conf, path};
-use crate::support::Site;
+use crate::support::{Site, await_words};
 
 /// Applies this and kills the run with SIGKILL once it says these words.
 #[track_caller]
@@ -13,12 +12,7 @@ fn kill_at(site: &Site, wish: &Path, words: &str) {
     let mut command = site.command();
     command.args(["--yes", "apply", path(wish), "--settle", "2", "--drain", "1"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = String::new();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    while !said.contains(words) {
-        let read = stderr.read_line(&mut said).unwrap();
-        assert_ne!(read, 0, "it ended without {words:?}:\n{said}");
-    }
+    drop(await_words(&mut child, words));
     child.kill().unwrap();
     child.wait().unwrap();
 }
