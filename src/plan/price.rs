@@ -67,7 +67,6 @@ pub struct NodePrice {
 #[derive(Debug)]
 pub(super) struct Pricing {
     first: Ring,
-    live: BTreeSet<NodeAddr>,
     ring: Ring,
     restarted: BTreeSet<NodeAddr>,
     changes: Vec<ChangePrice>,
@@ -75,17 +74,15 @@ pub(super) struct Pricing {
 
 impl Pricing {
     pub(super) fn new(live: BTreeSet<NodeAddr>) -> Self {
-        let ring = Ring::new(live.iter().copied());
-        Self { first: ring.clone(), live, ring, restarted: BTreeSet::new(), changes: Vec::new() }
+        let ring = Ring::new(live);
+        Self { first: ring.clone(), ring, restarted: BTreeSet::new(), changes: Vec::new() }
     }
 
     /// Nodes leave, then others join.
     pub(super) fn change(&mut self, change: Change, leave: &[NodeAddr], join: &[NodeAddr]) {
-        for node in leave {
-            self.live.remove(node);
-        }
-        self.live.extend(join);
-        let after = Ring::new(self.live.iter().copied());
+        let mut after = self.ring.clone();
+        after.remove(leave);
+        after.extend(join.iter().copied());
         let moves = self.ring.shift_to(&after).moved;
         self.ring = after;
         let nodes = leave.iter().chain(join).copied().collect();
