@@ -15,7 +15,7 @@ use super::{
 use crate::config::settings::MemcachedSettings;
 use crate::error::Failures;
 use crate::inspect::{ArcusTree, RegisteredNode, mapped_nodes};
-use crate::model::{Cloud, Ensemble, HostName, NodeAddr};
+use crate::model::{Cloud, Ensemble, HostName, NodeAddr, NodeSpec};
 use sorting::{Joining, Sorted};
 
 /// What is wanted.
@@ -39,11 +39,8 @@ pub struct ApplyWish<'a> {
 pub fn apply(wish: &ApplyWish<'_>, tree: &ArcusTree, seen: &NodesSeen, now: &str) -> Result<Plan, Failures> {
     let cloud = wish.cloud;
     Failures::none_of(refusals(cloud, tree))?;
-    let wanted = |node: &crate::model::NodeSpec| RegisteredNode {
-        addr: node.addr,
-        mapped: true,
-        options: Ok(node.options),
-    };
+    let wanted =
+        |node: &NodeSpec| RegisteredNode { addr: node.addr, mapped: true, options: Ok(node.options) };
     let wanted: Vec<RegisteredNode> = cloud.nodes.iter().map(wanted).collect();
     refuse_loopback(wish.ensemble, &wanted.iter().collect::<Vec<_>>(), seen)?;
     let mut plan = Plan::new("apply");
@@ -61,7 +58,8 @@ pub fn apply(wish: &ApplyWish<'_>, tree: &ArcusTree, seen: &NodesSeen, now: &str
     };
     match composing.commit()? {
         Some(step) => plan.stage("Register", vec![step]),
-        None => plan.hold(Target::Tree, is_registered(cloud)),
+        None if sorted.staying.is_empty() => plan.hold(Target::Tree, is_registered(cloud)),
+        None => {}
     }
     composing.go_on_by_rounds(&mut plan, &sorted)?;
     plan.risk = risk(wish, &sorted, seen, composing.takes_away);
@@ -76,12 +74,8 @@ pub fn apply(wish: &ApplyWish<'_>, tree: &ArcusTree, seen: &NodesSeen, now: &str
 /// What happens in one round.
 #[derive(Debug)]
 enum Turn<'s> {
-    Join {
-        change: Change,
-        joining: Vec<&'s Joining>,
-    },
-    /// Those that leave, and after them those that join, of which some had no place before.
-    Leave {
+    /// Nodes leave, and after them others join, of which some had no place before.
+    Change {
         change: Change,
         leaving: Vec<&'s NodeStop>,
         joining: Vec<&'s Joining>,
@@ -96,18 +90,18 @@ fn turns(sorted: &Sorted, batch: usize) -> Vec<Turn<'_>> {
     for registered in [true, false] {
         let joining: Vec<&Joining> =
             sorted.joining.iter().filter(|joining| joining.registered == registered).collect();
-        turns.extend(
-            joining
-                .chunks(batch)
-                .map(|joining| Turn::Join { change: joins_as(registered), joining: joining.to_vec() }),
-        );
+        turns.extend(joining.chunks(batch).map(|joining| Turn::Change {
+            change: joins_as(registered),
+            leaving: Vec::new(),
+            joining: joining.to_vec(),
+        }));
     }
-    turns.extend(sorted.replacing.chunks(batch).map(|pairs| Turn::Leave {
+    turns.extend(sorted.replacing.chunks(batch).map(|pairs| Turn::Change {
         change: Change::Replace,
         leaving: pairs.iter().map(|(stop, _)| stop).collect(),
         joining: pairs.iter().map(|(_, joining)| joining).collect(),
     }));
-    turns.extend(sorted.leaving.chunks(batch).map(|stops| Turn::Leave {
+    turns.extend(sorted.leaving.chunks(batch).map(|stops| Turn::Change {
         change: Change::Remove,
         leaving: stops.iter().collect(),
         joining: Vec::new(),
@@ -162,13 +156,8 @@ impl Composing<'_> {
         }
         for turn in turns {
             match turn {
-                Turn::Join { change, joining } => {
-                    let round = self.leave_and_join(change, &[], &joining)?;
-                    rounds.push(round);
-                }
-                Turn::Leave { change, leaving, joining } => {
-                    let round = self.leave_and_join(change, &leaving, &joining)?;
-                    rounds.push(round);
+                Turn::Change { change, leaving, joining } => {
+                    rounds.push(self.leave_and_join(change, &leaving, &joining)?);
                 }
                 Turn::Restart(nodes) => {
                     let addrs: Vec<NodeAddr> = nodes.iter().map(|node| node.addr).collect();
