@@ -83,7 +83,10 @@ fn registration(scene: &Scene<'_>, tree: &ArcusTree, has_structure: bool) -> Che
     if !leaving.is_empty() {
         return check.fail(
             format!("nodes that the cloud JSON no longer has are online: {}", leaving.join(", ")),
-            format!("stop them first: arcusctl memcached stop {code} {}", leaving.join(" ")),
+            format!(
+                "arcusctl apply CONF, or stop them first: arcusctl memcached stop {code} {}",
+                leaving.join(" ")
+            ),
         );
     }
     let mend = "arcusctl memcached register CONF";

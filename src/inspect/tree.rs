@@ -178,3 +178,70 @@ impl ArcusTree {
 fn name_of(path: &str) -> String {
     path.rsplit('/').next().unwrap_or(path).to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> ArcusTree {
+        let code =
+            RegisteredCode { version: 3, members: vec!["10.0.0.1:1-a".into()], ..RegisteredCode::default() };
+        let mapping = Mapping { version: 5, codes: vec!["c".into()], ..Mapping::default() };
+        ArcusTree {
+            codes: BTreeMap::from([("c".into(), code)]),
+            mappings: BTreeMap::from([("10.0.0.1:1".into(), mapping)]),
+            ..ArcusTree::default()
+        }
+    }
+
+    fn set(path: &str, version: i32) -> ZnodeChange {
+        ZnodeChange::SetData { path: path.into(), data: "x".into(), version }
+    }
+
+    fn create(path: &str) -> ZnodeChange {
+        ZnodeChange::Create { path: path.into(), data: String::new() }
+    }
+
+    fn delete(path: &str, version: Option<i32>) -> ZnodeChange {
+        ZnodeChange::Delete { path: path.into(), version }
+    }
+
+    const CODE: &str = "/arcus/cache_list/c";
+    const MAPPING: &str = "/arcus/cache_server_mapping/10.0.0.1:1";
+
+    #[test]
+    fn each_write_counts_the_version_up_and_a_new_znode_begins_at_0() {
+        let new = "/arcus/cache_server_mapping/10.0.0.2:1";
+        let after = tree().after(&[set(CODE, 3), set(MAPPING, 5), create(new)]).unwrap();
+        let after = after.after(&[set(CODE, 4), set(MAPPING, 6), set(new, 0)]).unwrap();
+        assert_eq!((after.codes["c"].version, after.mappings["10.0.0.1:1"].version), (5, 7));
+        assert_eq!(
+            (after.mappings["10.0.0.2:1"].version, &after.mappings["10.0.0.2:1"].data),
+            (1, &b"x".to_vec())
+        );
+    }
+
+    #[test]
+    fn what_zookeeper_would_refuse_is_refused() {
+        let child = format!("{MAPPING}/c");
+        let refused = [
+            set(CODE, 2),
+            set(MAPPING, 4),
+            set("/arcus/cache_list/d", 0),
+            create(CODE),
+            create(MAPPING),
+            create(&child),
+            create("/arcus/cache_server_mapping/10.0.0.2:1/c"),
+            delete(MAPPING, Some(5)),
+            delete(CODE, None),
+            delete("/arcus/client_list/c", None),
+            ZnodeChange::Check { path: CODE.into(), version: 4 },
+        ];
+        for change in refused {
+            assert!(tree().after(std::slice::from_ref(&change)).is_err(), "{change}");
+        }
+        let gone = tree().after(&[delete(&child, None), delete(MAPPING, Some(5))]).unwrap();
+        assert!(gone.mappings.is_empty());
+        assert!(tree().after(&[delete(&child, None), delete(MAPPING, Some(4))]).is_err());
+    }
+}

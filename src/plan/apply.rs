@@ -9,11 +9,13 @@ use super::nodes::refuse_loopback;
 use super::price::{Change, Pricing};
 use super::register::{is_registered, refusals, registration};
 use super::rolling::{Round, least_seconds, stage_seconds};
-use super::{Action, NodeLaunch, NodeRestart, NodeStop, NodesSeen, Pace, Plan, Risk, Rounds, Step, Target};
+use super::{
+    Action, Gate, NodeLaunch, NodeRestart, NodeStop, NodesSeen, Pace, Plan, Risk, Rounds, Step, Target,
+};
 use crate::config::settings::MemcachedSettings;
 use crate::error::Failures;
 use crate::inspect::{ArcusTree, RegisteredNode, mapped_nodes};
-use crate::model::{Cloud, Ensemble, HostName, NodeAddr};
+use crate::model::{Cloud, Ensemble, HostName, NodeAddr, NodeSpec};
 use sorting::{Joining, Sorted};
 
 /// What is wanted.
@@ -37,11 +39,8 @@ pub struct ApplyWish<'a> {
 pub fn apply(wish: &ApplyWish<'_>, tree: &ArcusTree, seen: &NodesSeen, now: &str) -> Result<Plan, Failures> {
     let cloud = wish.cloud;
     Failures::none_of(refusals(cloud, tree))?;
-    let wanted = |node: &crate::model::NodeSpec| RegisteredNode {
-        addr: node.addr,
-        mapped: true,
-        options: Ok(node.options),
-    };
+    let wanted =
+        |node: &NodeSpec| RegisteredNode { addr: node.addr, mapped: true, options: Ok(node.options) };
     let wanted: Vec<RegisteredNode> = cloud.nodes.iter().map(wanted).collect();
     refuse_loopback(wish.ensemble, &wanted.iter().collect::<Vec<_>>(), seen)?;
     let mut plan = Plan::new("apply");
@@ -59,7 +58,8 @@ pub fn apply(wish: &ApplyWish<'_>, tree: &ArcusTree, seen: &NodesSeen, now: &str
     };
     match composing.commit()? {
         Some(step) => plan.stage("Register", vec![step]),
-        None => plan.hold(Target::Tree, is_registered(cloud)),
+        None if sorted.staying.is_empty() => plan.hold(Target::Tree, is_registered(cloud)),
+        None => {}
     }
     composing.go_on_by_rounds(&mut plan, &sorted)?;
     plan.risk = risk(wish, &sorted, seen, composing.takes_away);
@@ -74,12 +74,8 @@ pub fn apply(wish: &ApplyWish<'_>, tree: &ArcusTree, seen: &NodesSeen, now: &str
 /// What happens in one round.
 #[derive(Debug)]
 enum Turn<'s> {
-    Join {
-        change: Change,
-        joining: Vec<&'s Joining>,
-    },
-    /// Those that leave, and after them those that join, of which some had no place before.
-    Leave {
+    /// Nodes leave, and after them others join, of which some had no place before.
+    Change {
         change: Change,
         leaving: Vec<&'s NodeStop>,
         joining: Vec<&'s Joining>,
@@ -88,46 +84,34 @@ enum Turn<'s> {
 }
 
 /// The rounds, in their order: capacity first; options, which cost the most for the least, last.
-fn turns<'s>(sorted: &'s Sorted, batch: usize, nobody_is_live: bool) -> Vec<Turn<'s>> {
+fn turns(sorted: &Sorted, batch: usize) -> Vec<Turn<'_>> {
     let batch = batch.max(1);
-    let change = |registered: bool| if registered { Change::Start } else { Change::Add };
-    if nobody_is_live {
-        // Nobody has any keys, so there is nothing to go on slowly for.
-        let leaving: Vec<&NodeStop> =
-            sorted.replacing.iter().map(|(stop, _)| stop).chain(&sorted.leaving).collect();
-        let joining: Vec<&Joining> =
-            sorted.joining.iter().chain(sorted.replacing.iter().map(|(_, joining)| joining)).collect();
-        let all_registered = joining.iter().all(|joining| joining.registered);
-        let turn = match (leaving.is_empty(), joining.is_empty()) {
-            (true, true) => return Vec::new(),
-            (true, false) => Turn::Join { change: change(all_registered), joining },
-            (false, true) => Turn::Leave { change: Change::Remove, leaving, joining },
-            (false, false) => Turn::Leave { change: Change::Replace, leaving, joining },
-        };
-        return vec![turn];
-    }
     let mut turns = Vec::new();
     for registered in [true, false] {
         let joining: Vec<&Joining> =
             sorted.joining.iter().filter(|joining| joining.registered == registered).collect();
-        turns.extend(
-            joining
-                .chunks(batch)
-                .map(|joining| Turn::Join { change: change(registered), joining: joining.to_vec() }),
-        );
+        turns.extend(joining.chunks(batch).map(|joining| Turn::Change {
+            change: joins_as(registered),
+            leaving: Vec::new(),
+            joining: joining.to_vec(),
+        }));
     }
-    turns.extend(sorted.replacing.chunks(batch).map(|pairs| Turn::Leave {
+    turns.extend(sorted.replacing.chunks(batch).map(|pairs| Turn::Change {
         change: Change::Replace,
         leaving: pairs.iter().map(|(stop, _)| stop).collect(),
         joining: pairs.iter().map(|(_, joining)| joining).collect(),
     }));
-    turns.extend(sorted.leaving.chunks(batch).map(|stops| Turn::Leave {
+    turns.extend(sorted.leaving.chunks(batch).map(|stops| Turn::Change {
         change: Change::Remove,
         leaving: stops.iter().collect(),
         joining: Vec::new(),
     }));
     turns.extend(sorted.restarting.chunks(batch).map(Turn::Restart));
     turns
+}
+
+fn joins_as(registered: bool) -> Change {
+    if registered { Change::Start } else { Change::Add }
 }
 
 /// A plan in the making, and the cloud as it will be after what is in it so far.
@@ -162,21 +146,18 @@ impl Composing<'_> {
 
     fn go_on_by_rounds(&mut self, plan: &mut Plan, sorted: &Sorted) -> Result<(), Failures> {
         let wish = self.wish;
-        let nobody_is_live = self.live.is_empty();
-        let turns = turns(sorted, wish.pace.batch, nobody_is_live);
+        if self.live.is_empty() {
+            return self.start_at_once(plan, sorted);
+        }
+        let turns = turns(sorted, wish.pace.batch);
         let mut rounds = Rounds::new(plan, &wish.cloud.code, wish.ensemble, wish.pace, self.live.len());
         if !turns.is_empty() {
             rounds.after(&sorted.young);
         }
         for turn in turns {
             match turn {
-                Turn::Join { change, joining } => {
-                    let round = self.leave_and_join(change, &[], &joining)?;
-                    rounds.push(round);
-                }
-                Turn::Leave { change, leaving, joining } => {
-                    let round = self.leave_and_join(change, &leaving, &joining)?;
-                    rounds.push(round);
+                Turn::Change { change, leaving, joining } => {
+                    rounds.push(self.leave_and_join(change, &leaving, &joining)?);
                 }
                 Turn::Restart(nodes) => {
                     let addrs: Vec<NodeAddr> = nodes.iter().map(|node| node.addr).collect();
@@ -184,6 +165,24 @@ impl Composing<'_> {
                     rounds.restart(nodes);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Nobody serves, so nobody has any keys: there is nothing to go on slowly for.
+    fn start_at_once(&mut self, plan: &mut Plan, sorted: &Sorted) -> Result<(), Failures> {
+        let leaving: Vec<&NodeStop> =
+            sorted.replacing.iter().map(|(stop, _)| stop).chain(&sorted.leaving).collect();
+        let joining: Vec<&Joining> =
+            sorted.joining.iter().chain(sorted.replacing.iter().map(|(_, joining)| joining)).collect();
+        let change = match (leaving.is_empty(), joining.is_empty()) {
+            (true, true) => return Ok(()),
+            (true, false) => joins_as(joining.iter().all(|joining| joining.registered)),
+            (false, true) => Change::Remove,
+            (false, false) => Change::Replace,
+        };
+        for (title, steps) in self.leave_and_join(change, &leaving, &joining)?.stages {
+            plan.gated_stage(title, Gate::Unbroken, steps);
         }
         Ok(())
     }

@@ -67,7 +67,6 @@ pub struct NodePrice {
 #[derive(Debug)]
 pub(super) struct Pricing {
     first: Ring,
-    live: BTreeSet<NodeAddr>,
     ring: Ring,
     restarted: BTreeSet<NodeAddr>,
     changes: Vec<ChangePrice>,
@@ -75,17 +74,15 @@ pub(super) struct Pricing {
 
 impl Pricing {
     pub(super) fn new(live: BTreeSet<NodeAddr>) -> Self {
-        let ring = Ring::new(live.iter().copied());
-        Self { first: ring.clone(), live, ring, restarted: BTreeSet::new(), changes: Vec::new() }
+        let ring = Ring::new(live);
+        Self { first: ring.clone(), ring, restarted: BTreeSet::new(), changes: Vec::new() }
     }
 
     /// Nodes leave, then others join.
     pub(super) fn change(&mut self, change: Change, leave: &[NodeAddr], join: &[NodeAddr]) {
-        for node in leave {
-            self.live.remove(node);
-        }
-        self.live.extend(join);
-        let after = Ring::new(self.live.iter().copied());
+        let mut after = self.ring.clone();
+        after.remove(leave);
+        after.extend(join.iter().copied());
         let moves = self.ring.shift_to(&after).moved;
         self.ring = after;
         let nodes = leave.iter().chain(join).copied().collect();
@@ -94,7 +91,7 @@ impl Pricing {
 
     pub(super) fn restart(&mut self, nodes: &[NodeAddr]) {
         self.restarted.extend(nodes);
-        let empties = nodes.iter().map(|node| self.ring.share(*node)).sum();
+        let empties = self.shares(nodes);
         let nodes = nodes.to_vec();
         self.changes.push(ChangePrice {
             change: Change::Restart,
@@ -105,6 +102,11 @@ impl Pricing {
         });
     }
 
+    /// What these nodes have together. (A sum of no numbers would be a negative zero.)
+    fn shares<'n>(&self, nodes: impl IntoIterator<Item = &'n NodeAddr>) -> f64 {
+        nodes.into_iter().fold(0.0, |sum, node| sum + self.ring.share(*node))
+    }
+
     /// The price, when the changes take at least so many seconds each, and the whole plan so many.
     pub(super) fn finish(mut self, each: impl Fn(usize) -> u64, least_seconds: u64) -> Price {
         for (number, change) in self.changes.iter_mut().enumerate() {
@@ -113,10 +115,11 @@ impl Pricing {
         let shift = self.first.shift_to(&self.ring);
         let of = |shares: &BTreeMap<NodeAddr, f64>, node| shares.get(&node).copied().unwrap_or_default();
         let nodes: BTreeSet<NodeAddr> = shift.gained.keys().chain(shift.lost.keys()).copied().collect();
+        let empties = self.shares(&self.restarted);
         Price {
             changes: self.changes,
             moves: shift.moved,
-            empties: self.restarted.iter().map(|node| self.ring.share(*node)).sum(),
+            empties,
             least_seconds,
             nodes: nodes
                 .into_iter()

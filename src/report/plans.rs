@@ -56,7 +56,7 @@ pub(super) fn render(plan: &Plan) -> String {
     text
 }
 
-/// Each change and what it costs, in their order, then all of it; of many, the first and the last.
+/// Each change and what it costs, in their order, then all of it; of many, the first.
 fn prices(price: &Price) -> Vec<(String, String)> {
     let told = price.changes.iter().enumerate().map(|(number, change)| {
         let nodes: Vec<String> = change.nodes.iter().map(ToString::to_string).collect();
@@ -65,9 +65,8 @@ fn prices(price: &Price) -> Vec<(String, String)> {
     });
     let mut told: Vec<(String, String)> = told.collect();
     if told.len() > PRICED {
-        let left_out = told.len() - PRICED;
-        let rest = (format!("… {left_out} more"), "see --output json".to_owned());
-        told.splice(PRICED - 1..PRICED - 1 + left_out, [rest]);
+        let left_out = told.split_off(PRICED - 1).len();
+        told.push((format!("… {left_out} more"), "see --output json".to_owned()));
     }
     told.push(("in all".to_owned(), price.to_string()));
     let width = told.iter().map(|(what, _)| what.chars().count()).max().unwrap_or_default();

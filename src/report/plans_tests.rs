@@ -1,7 +1,9 @@
 use super::*;
 use crate::error::Failure;
 use crate::model::{Compression, HostName, NodeAddr, NodeOptions, ReleaseId, ServiceCode};
-use crate::plan::{Action, Gate, Holding, NodeLaunch, NodeStop, Problem, ProcessId, Stage, Step};
+use crate::plan::{
+    Action, Change, ChangePrice, Gate, Holding, NodeLaunch, NodeStop, Problem, ProcessId, Stage, Step,
+};
 
 fn host(name: impl Into<String>) -> Target {
     Target::Host(HostName::new(name))
@@ -156,4 +158,45 @@ fn nodes_to_stop_are_named_by_their_ports_and_znodes_by_what_becomes_of_them() {
         2. Register: add node 10.0.0.1:1 … 10.0.0.1:9 (9)
         2. Register: remove node 10.0.0.2:1
     ");
+}
+
+#[test]
+fn a_price_is_told_change_by_change_and_in_all() {
+    let change = |number: u8, change, moves, empties, least_seconds| ChangePrice {
+        change,
+        nodes: vec![addr(number, 11211)],
+        moves,
+        empties,
+        least_seconds,
+    };
+    let mut price = Price {
+        changes: vec![
+            change(1, Change::Add, 0.124, 0.0, 30),
+            change(10, Change::Remove, 0.25, 0.0, 5),
+            change(2, Change::Restart, 0.0, 0.125, 0),
+        ],
+        moves: 0.3,
+        empties: 0.125,
+        least_seconds: 210,
+        nodes: vec![],
+    };
+    let stages =
+        vec![stage("Register", vec![Step { target: Target::Tree, action: Action::CreateStructure }])];
+    let plan = Plan { stages, price: Some(price.clone()), ..Plan::new("apply") };
+    insta::assert_snapshot!(plain(&plan), @r"
+    Plan: apply
+      znodes
+        1. Register: create the base znodes below /arcus that are missing
+      price
+        1. add 10.0.0.1:11211      moves 12.4 % of the keys; at least 30 s
+        2. remove 10.0.0.10:11211  moves 25.0 % of the keys; at least 5 s
+        3. restart 10.0.0.2:11211  empties 12.5 % of the keys
+        in all                     moves 30.0 % of the keys and empties 12.5 %; at least 3 min 30 s
+    ");
+
+    // Of many, the first are told.
+    price.changes = (1..=40).map(|number| change(number, Change::Add, 0.01, 0.0, 30)).collect();
+    let lines = prices(&price);
+    assert_eq!(lines.len(), PRICED + 1);
+    assert_eq!(lines[PRICED - 1].0.trim_end(), "… 29 more");
 }

@@ -17,7 +17,8 @@ const DIGESTS_PER_NODE: u32 = 40;
 /// The ring of a set of nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ring {
-    /// Points, ascending, each with its node; a node's keys lie up to and on its points.
+    /// Points, ascending, each with its node; a node's keys lie up to and on its points. Where two nodes have the same
+    /// point it is the one's whose name, as text, comes first.
     points: Vec<(u32, NodeAddr)>,
 }
 
@@ -25,23 +26,23 @@ impl Ring {
     /// Builds the ring as arcus-memcached does (`cluster_config.c`): of each node forty MD5 digests of `ip:port-0` to
     /// `ip:port-39`, every digest cut into four little-endian points.
     pub fn new(nodes: impl IntoIterator<Item = NodeAddr>) -> Self {
-        let mut points: Vec<(u32, String, NodeAddr)> = Vec::new();
-        for node in nodes {
-            let name = node.to_string();
-            for number in 0..DIGESTS_PER_NODE {
-                let digest = Md5::digest(format!("{name}-{number}"));
-                points.extend(
-                    digest
-                        .as_slice()
-                        .chunks_exact(size_of::<u32>())
-                        .map(|point| (word(point), name.clone(), node)),
-                );
-            }
-        }
-        // Where two nodes have the same point it is the one's whose name, as text, comes first.
-        points.sort_unstable();
-        points.dedup_by_key(|(point, _, _)| *point);
-        Self { points: points.into_iter().map(|(point, _, node)| (point, node)).collect() }
+        let mut ring = Self { points: Vec::new() };
+        ring.extend(nodes);
+        ring
+    }
+
+    /// Puts nodes on the ring that are not on it.
+    pub fn extend(&mut self, nodes: impl IntoIterator<Item = NodeAddr>) {
+        self.points.extend(nodes.into_iter().flat_map(points_of));
+        let name = |node: &NodeAddr| node.to_string();
+        self.points.sort_by(|(one, first), (other, second)| {
+            one.cmp(other).then_with(|| name(first).cmp(&name(second)))
+        });
+    }
+
+    /// Takes nodes off the ring.
+    pub fn remove(&mut self, nodes: &[NodeAddr]) {
+        self.points.retain(|(_, node)| !nodes.contains(node));
     }
 
     /// The node that has this key; `None` on a ring without nodes.
@@ -62,6 +63,15 @@ impl Ring {
             arcs.map(|((point, _), (previous, _))| u64::from(point.wrapping_sub(*previous))).sum();
         length as f64 / 2_f64.powi(32)
     }
+}
+
+fn points_of(node: NodeAddr) -> impl Iterator<Item = (u32, NodeAddr)> {
+    let name = node.to_string();
+    (0..DIGESTS_PER_NODE).flat_map(move |number| {
+        let digest = Md5::digest(format!("{name}-{number}"));
+        let points = digest.as_slice().chunks_exact(size_of::<u32>()).map(word);
+        points.map(|point| (point, node)).collect::<Vec<_>>()
+    })
 }
 
 /// Four bytes of a digest as Arcus reads them.
@@ -133,6 +143,29 @@ mod tests {
         let moved: Vec<String> = keys().filter(|key| owner(&before, key) != owner(&after, key)).collect();
         assert_eq!(moved.len(), 506);
         assert!(moved.iter().all(|key| owner(&after, key) == joining.to_string()));
+    }
+
+    #[test]
+    fn nodes_may_come_and_go_one_by_one() {
+        let mut ring = Ring::new([]);
+        for node in three() {
+            ring.extend([node]);
+        }
+        assert_eq!(ring, Ring::new(three()));
+        ring.remove(&three()[1..2]);
+        assert_eq!(ring, Ring::new([three()[0], three()[2]]));
+    }
+
+    #[test]
+    fn a_point_of_two_nodes_is_that_of_the_one_whose_name_comes_first() {
+        let [one, _, ten] = three();
+        // As text `10.0.0.10:11211` comes first: a zero comes before a colon.
+        let mut ring = Ring { points: vec![(5, ten), (9, one), (9, ten)] };
+        ring.extend([]);
+        assert_eq!(ring.owner_of(7), Some(ten));
+        assert!((ring.share(ten) - 1.0).abs() < 1e-12);
+        ring.remove(&[ten]);
+        assert_eq!(ring.owner_of(7), Some(one));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! namespaces; without them they fail and say so.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod apply;
 mod asking;
 mod backup;
 mod check;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::super::nodes::{foreign, shared};
 use super::super::restart::restart_of;
-use super::super::{Drift, NodeLaunch, NodeRestart, NodeStop, NodesSeen, Plan, ProcessId, Target, drifts};
+use super::super::{
+    Drift, NodeLaunch, NodeRestart, NodeStop, NodesSeen, Plan, Problem, ProcessId, Target, drifts,
+};
 use super::ApplyWish;
 use crate::error::Failure;
 use crate::inspect::{NodeProcess, RegisteredNode};
@@ -190,18 +192,14 @@ fn lost(addr: NodeAddr, process: &NodeProcess, wish: &ApplyWish<'_>) -> Failure 
 }
 
 /// While nodes that the cloud is to have are out for a reason that this plan does not mend, none that serves is taken
-/// away: the cloud may be short of room already.
+/// away, not even for a while: the cloud may be short of room already.
 fn hold_back(plan: &mut Plan, sorted: &mut Sorted, wanted: &BTreeSet<NodeAddr>, seen: &NodesSeen) {
     let is_out = |addr: &NodeAddr| wanted.contains(addr) && !seen.members.contains_key(addr);
-    let lacking: BTreeSet<NodeAddr> = plan
-        .problems
-        .iter()
-        .filter_map(|problem| match &problem.target {
-            Target::Node(addr) => Some(*addr),
-            _ => None,
-        })
-        .filter(is_out)
-        .collect();
+    let of_node = |problem: &Problem| match &problem.target {
+        Target::Node(addr) => Some(*addr),
+        _ => None,
+    };
+    let lacking: BTreeSet<NodeAddr> = plan.problems.iter().filter_map(of_node).filter(is_out).collect();
     if lacking.is_empty() {
         return;
     }
@@ -209,11 +207,13 @@ fn hold_back(plan: &mut Plan, sorted: &mut Sorted, wanted: &BTreeSet<NodeAddr>, 
     let (serving, rest): (Vec<NodeStop>, Vec<NodeStop>) =
         sorted.leaving.drain(..).partition(|stop| seen.members.contains_key(&stop.addr));
     sorted.leaving = rest;
-    for stop in serving {
-        let failure = Failure::refused(format!("{}: is not taken out for now", stop.addr))
+    let leaving = serving.into_iter().map(|stop| (stop.addr, "taken out"));
+    let restarting = sorted.restarting.drain(..).map(|restart| (restart.addr, "restarted"));
+    for (addr, what) in leaving.chain(restarting) {
+        let failure = Failure::refused(format!("{addr}: is not {what} for now"))
             .cause(format!("{lacking} would have to serve before, and cannot be brought up"))
-            .hint("mend that, or take those nodes out of the cloud JSON, too");
-        plan.problem(Target::Node(stop.addr), failure);
+            .hint("mend that, or take those nodes out of the cloud JSON");
+        plan.problem(Target::Node(addr), failure);
     }
 }
 

@@ -108,7 +108,8 @@ fn a_node_that_the_document_no_longer_has_is_removed_once_it_is_stopped() {
     assert_eq!(fewer, conf, "it is the same file with a node less");
 
     let refused = site.run(["memcached", "register", path(&fewer)]).exits(5);
-    refused.says(&leaving).says(&format!("arcusctl memcached stop cloud {leaving}"));
+    let refused = refused.says(&leaving).says("arcusctl apply CONF");
+    refused.says(&format!("arcusctl memcached stop cloud {leaving}"));
     assert_eq!(site.members("cloud").len(), 2);
 
     site.run(["memcached", "stop", "cloud", &leaving]).success();
