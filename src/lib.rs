@@ -10,6 +10,7 @@ pub mod exec;
 pub mod inspect;
 pub mod journal;
 pub mod lock;
+pub mod logs;
 pub mod model;
 pub mod node;
 pub mod package;

@@ -11,8 +11,11 @@ pub use super::apply::{Apply, Wish};
 pub use super::backup::{Backup, Restore};
 pub use super::check::Check;
 use super::complete;
+pub use super::destroy::Destroy;
+pub use super::exec::Exec;
 pub use super::history::{History, HistoryShow, Resume};
 pub use super::lock::Lock;
+pub use super::logs::{Logs, MemberLogs};
 use super::offline::Offline;
 pub use super::resize::ResizeArgs;
 pub use super::restart::Restart;
@@ -138,6 +141,12 @@ pub enum Command {
     Apply(Apply),
     /// Tell which cache node has a key
     Locate(Locate),
+    /// Show what cache nodes wrote to their logs, by time, and with -f what they write
+    Logs(Logs),
+    /// Run a command on the hosts of a cloud at once: exec CONF -- uptime
+    Exec(Exec),
+    /// Stop a cloud's nodes, unregister it and remove what was installed for it alone; its name has to be typed
+    Destroy(Destroy),
     /// Write what is registered of all clouds to one file
     Backup(Backup),
     /// Put back what a backup has and ZooKeeper lacks; live members are never touched
@@ -213,6 +222,8 @@ pub enum ZooKeeper {
     Remove(ResizeArgs),
     /// Show how members stand: lag behind the leader, snapshots, disks, and what is wrong
     Status,
+    /// Show what members wrote to their logs, by time, and with -f what they write
+    Logs(MemberLogs),
     /// Show every member; exit code 0 only if all serve
     Stat(MemberSelection),
 }

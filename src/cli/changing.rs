@@ -59,7 +59,12 @@ struct Recorder {
 #[async_trait]
 impl Record for Recorder {
     async fn begin(&self, number: usize, step: &Step) -> Result<(), Failure> {
-        self.locks.check(step.target.host().as_ref())?;
+        let host = step.target.host();
+        if step.action.outlives_zookeeper() {
+            self.locks.check_host(host.as_ref())?;
+        } else {
+            self.locks.check(host.as_ref())?;
+        }
         match &self.journal {
             Some(journal) => journal.begin(number, step).await,
             None => Ok(()),
@@ -113,6 +118,14 @@ impl Subject {
         let clouds: BTreeSet<ServiceCode> = codes.into_iter().collect();
         let abouts = clouds.iter().cloned().map(About::Cloud).collect();
         Self { abouts, clouds, together: BTreeSet::new(), agreed: false }
+    }
+
+    /// The members of the ensemble besides.
+    #[must_use]
+    pub(super) fn and_ensemble(mut self, ensemble: &Ensemble) -> Self {
+        self.abouts.push(About::Ensemble);
+        self.together.extend(ensemble.hosts());
+        self
     }
 
     fn wanted(&self, plan: &Plan) -> Wanted {
@@ -257,6 +270,14 @@ impl Context {
         }
         let recorder = Recorder { journal, locks: Arc::clone(&self.locks) };
         self.carry_out_by(performer, plan, recorder, 1, self.printer.with_plain_lines(true)).await
+    }
+
+    /// Carries out what nobody but the operator knows the meaning of: written down, but with no lock taken and nothing asked.
+    pub(super) async fn run_unlocked(&self, plan: Plan, performer: &dyn Perform) -> Document {
+        // ZooKeeper is open to everyone, and a command line may say what not everyone should read.
+        let journal = if plan.is_empty() { None } else { self.journal(&[]).await };
+        let recorder = Recorder { journal, locks: Arc::clone(&self.locks) };
+        self.carry_out_by(performer, plan, recorder, self.settings.concurrency, self.printer).await
     }
 
     async fn carry_out(&self, plan: Plan, operator: &Operator, recorder: Recorder) -> Document {

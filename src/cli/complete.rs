@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory as _, ValueEnum};
@@ -14,7 +15,7 @@ use futures::stream::FuturesUnordered;
 
 use super::args::Cli;
 use super::context::load_settings;
-use crate::config::resolve_ensemble;
+use crate::config::{load_cloud, resolve_ensemble};
 use crate::inspect::{ArcusTree, members_of, registered_cloud};
 use crate::model::{Ensemble, NodeAddr, ServiceCode};
 use crate::zk::ZooKeeper;
@@ -77,9 +78,10 @@ pub(super) fn codes() -> Vec<CompletionCandidate> {
 /// The nodes of the service code that stands before on the line, without those that do too.
 pub(super) fn nodes() -> Vec<CompletionCandidate> {
     let typed = Typed::of_this_process();
-    let Some(code) = typed.raw("code").first().and_then(|code| ServiceCode::new(code.as_str()).ok()) else {
-        return Vec::new();
-    };
+    // Some commands name the cloud by its file.
+    let named = typed.raw("code").first().and_then(|code| ServiceCode::new(code.as_str()).ok());
+    let filed = || Some(load_cloud(Path::new(typed.raw("conf").first()?)).ok()?.code);
+    let Some(code) = named.or_else(filed) else { return Vec::new() };
     let given = typed.raw("nodes");
     let nodes = ask(&typed, |tree| {
         let registered = registered_cloud(&code, tree).unwrap_or_default();

@@ -150,7 +150,8 @@ fn agree_to_java(command: &mut Command, agreed: bool) {
 fn newest_unfinished(runs: Vec<StoredRun>) -> Result<StoredRun, Failure> {
     let mut later: Vec<Run> = Vec::new();
     let mut overtaken: Option<(Run, Run)> = None;
-    for stored in runs {
+    // Nobody knows what a command of the operator's own was about, nor whether it may be given twice.
+    for stored in runs.into_iter().filter(|stored| !is_own_command(&stored.run)) {
         let by = later.iter().find(|run| run.concerns(&stored.run));
         match (stored.run.state(), by) {
             // Whatever the command was, it is the last word on what it changed.
@@ -179,8 +180,18 @@ fn newest_unfinished(runs: Vec<StoredRun>) -> Result<StoredRun, Failure> {
     })
 }
 
+fn is_own_command(run: &Run) -> bool {
+    run.header.command == "exec"
+}
+
 fn refuse_what_cannot_go_on(run: &Run) -> Result<(), Failures> {
     let id = &run.header.id;
+    if is_own_command(run) {
+        return Err(Failure::refused(format!("run {id} was a command of your own"))
+            .cause("arcusctl cannot tell whether it may be given twice on a host where it went well")
+            .hint("give it again where it is wanted: arcusctl exec CONF NODES -- …")
+            .into());
+    }
     let command = format!("run the command itself: arcusctl {}", command_line(&run.header.argv));
     match run.state() {
         RunState::Running => {
@@ -278,6 +289,15 @@ mod tests {
         newest(vec![stop, run("2", "memcached start a", &["a"], Some(0))]).unwrap_err();
         // One that was itself cut short is what is gone on with.
         assert_eq!(newest(vec![deploy(), run("2", "rollback a.json", &["a"], None)]).unwrap(), "2");
+    }
+
+    #[test]
+    fn a_command_of_ones_own_is_not_gone_on_with_and_hides_nothing() {
+        let exec = |exit| run("2", "exec a.json -- reboot", &[], exit);
+        assert_eq!(newest(vec![run("1", "deploy a.json", &["a"], None), exec(Some(0))]).unwrap(), "1");
+        newest(vec![exec(None)]).unwrap_err();
+        let failures = refuse_what_cannot_go_on(&exec(Some(3)).run).unwrap_err();
+        assert!(failures.as_slice()[0].message.contains("command of your own"));
     }
 
     #[test]

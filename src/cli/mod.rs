@@ -10,6 +10,8 @@ mod check;
 pub mod complete;
 mod context;
 mod deploy;
+mod destroy;
+mod exec;
 mod history;
 mod hosts;
 pub mod init;
@@ -17,6 +19,7 @@ mod invocation;
 mod locate;
 mod lock;
 mod logging;
+mod logs;
 mod man;
 mod memcached;
 pub mod offline;
@@ -149,6 +152,9 @@ async fn dispatch(command: Command, global: &Global, context: &Context) -> Resul
         Command::Hosts(command) => hosts::run(context, &command).await,
         Command::Zookeeper(command) => zookeeper::run(context, command).await,
         Command::Memcached(command) => memcached::run(context, command).await,
+        Command::Exec(args) => exec::exec(context, &args, global.timeout).await,
+        Command::Logs(args) => logs::of_nodes(context, &args).await,
+        Command::Destroy(args) => destroy::destroy(context, &args).await,
         Command::Backup(args) => backup::backup(context, &args).await,
         Command::Restore(args) => backup::restore(context, &args).await,
         Command::Plan(args) => apply::plan(context, &args).await,
@@ -184,6 +190,7 @@ fn name(command: &Command) -> &'static str {
         Command::Zookeeper(args::ZooKeeper::Add(_)) => "zookeeper add",
         Command::Zookeeper(args::ZooKeeper::Remove(_)) => "zookeeper remove",
         Command::Zookeeper(args::ZooKeeper::Status) => "zookeeper status",
+        Command::Zookeeper(args::ZooKeeper::Logs(_)) => "zookeeper logs",
         Command::Zookeeper(args::ZooKeeper::Stat(_)) => "zookeeper stat",
         Command::Memcached(Memcached::Register { .. }) => "memcached register",
         Command::Memcached(Memcached::Unregister { .. }) => "memcached unregister",
@@ -191,6 +198,9 @@ fn name(command: &Command) -> &'static str {
         Command::Memcached(Memcached::Stop { .. }) => "memcached stop",
         Command::Memcached(Memcached::Restart(_)) => "memcached restart",
         Command::Memcached(Memcached::List { .. } | Memcached::Listall) => "memcached list",
+        Command::Exec(_) => "exec",
+        Command::Logs(_) => "logs",
+        Command::Destroy(_) => "destroy",
         Command::Backup(_) => "backup",
         Command::Restore(_) => "restore",
         // The same plan, whether it is carried out or not.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::args::{Change, MemberSelection, Members, ZooKeeper};
 use super::changing::Subject;
 use super::context::Context;
-use super::{resize, standing};
+use super::{logs, resize, standing};
 use crate::error::{Failure, Failures};
 use crate::inspect::inspect_members;
 use crate::model::{EnsembleMember, znode};
@@ -29,6 +29,7 @@ pub(super) async fn run(context: &Context, command: ZooKeeper) -> Result<Documen
         ZooKeeper::Add(args) => resize::add(context, &args).await,
         ZooKeeper::Remove(args) => resize::remove(context, &args).await,
         ZooKeeper::Status => standing::status(context).await,
+        ZooKeeper::Logs(args) => logs::of_members(context, &args).await,
         ZooKeeper::Stat(selection) => stat(context, &selection).await,
     }
 }
@@ -78,7 +79,10 @@ pub(super) fn wish(context: &Context) -> EnsembleWish {
 }
 
 /// Members named on the command line must be of the ensemble.
-fn select(context: &Context, selection: &MemberSelection) -> Result<BTreeSet<EnsembleMember>, Failures> {
+pub(super) fn select(
+    context: &Context,
+    selection: &MemberSelection,
+) -> Result<BTreeSet<EnsembleMember>, Failures> {
     let all: BTreeSet<EnsembleMember> = context.ensemble.members().iter().cloned().collect();
     if selection.members.is_empty() {
         return Ok(all);

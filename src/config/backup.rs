@@ -149,7 +149,7 @@ fn read_path(object: &Object<'_>, place: &str, faults: &mut Collector<'_>) -> Op
         |root: &&str| path == **root || path.strip_prefix(*root).is_some_and(|rest| rest.starts_with('/'));
     let complaint = if !is_znode_path(&path) {
         "is no path of a znode"
-    } else if !BACKUP_ROOTS.iter().any(|root| below(&root)) {
+    } else if !BACKUP_ROOTS.iter().any(below) {
         "is outside of /arcus and /arcus_repl"
     } else if is_presence(&path) {
         "stands for a live member or client; only who is there may create it"

@@ -3,7 +3,9 @@
 //! Boundary: decides nothing that the plan left open and prints nothing. One target's failure stops the later steps of
 //! that target only. Every step may be run again, and may be cut short at any point.
 
+mod command;
 mod deploy;
+mod destroy;
 mod ensemble;
 mod ensemble_rolling;
 mod exit_status;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Failure;
 use crate::plan::{Action, Gate, Plan, Step, Target};
 
+pub use command::{CommandRunner, HostOutput};
 pub use exit_status::meaning;
 pub use operator::Operator;
 pub use trust::KeyInstaller;

@@ -12,7 +12,7 @@ use super::restarting::Restart;
 use super::{Events, Outcome, Perform, StepResult};
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::model::{Ensemble, EnsembleMember, Parcel, ServiceCode};
+use crate::model::{Ensemble, EnsembleMember, Parcel, ServiceCode, znode};
 use crate::plan::{Action, Step, Target};
 use crate::remote::Fleet;
 use crate::zk::{Membership, ZooKeeper};
@@ -93,6 +93,18 @@ impl Operator {
         }
     }
 
+    /// The same; `None` when the code is not registered, so that nobody can be a member.
+    pub(super) async fn membership_if_registered(
+        &self,
+        code: &ServiceCode,
+    ) -> Result<Option<Arc<Membership>>, Failure> {
+        let path = [znode::cache_list(code)];
+        if self.zookeeper().await?.existing(&path).await?.is_empty() {
+            return Ok(None);
+        }
+        self.membership(code).await.map(Some)
+    }
+
     async fn perform_one(
         &self,
         target: &Target,
@@ -103,6 +115,10 @@ impl Operator {
             (Action::StageRelease { release, compression, partial, .. }, Target::Host(host)) => {
                 self.stage_release(host, release, *compression, *partial, events).await
             }
+            (Action::RemoveInstall { .. }, Target::Host(host)) => self.remove_install(host).await,
+            (Action::ForgetNodes { ports }, Target::Host(host)) => self.forget_nodes(host, ports).await,
+            (Action::MarkDestroyed { code }, Target::Host(host)) => self.mark_destroyed(host, code).await,
+            (Action::RemoveMember { layout }, _) => self.remove_member(layout).await,
             (Action::PrepareHost { change, elevate }, Target::Host(host)) => {
                 self.prepare_host(host, change, *elevate).await
             }

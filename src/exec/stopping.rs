@@ -32,7 +32,7 @@ impl Operator {
     ) -> Vec<StepResult> {
         let start = Instant::now();
         let ended = async {
-            let membership = self.membership(code).await?;
+            let membership = self.membership_if_registered(code).await?;
             let drains = self.begin_drains(nodes, drain, events).await;
             let text = self.end_processes(host, nodes, &drains).await?;
             Ok::<_, Failure>((membership, text))
@@ -49,7 +49,7 @@ impl Operator {
         };
         let gone = nodes.iter().map(|node| {
             let word = word_of(node.addr.port);
-            let membership = &membership;
+            let membership = membership.as_deref();
             async move {
                 let outcome = match self.gone(node, word, membership, drain, events).await {
                     Ok(detail) => Outcome::Done { detail },
@@ -138,7 +138,7 @@ impl Operator {
         &self,
         node: &NodeStop,
         word: Option<&str>,
-        membership: &Membership,
+        membership: Option<&Membership>,
         drain: u16,
         events: &Events,
     ) -> Result<String, Failure> {
@@ -168,6 +168,9 @@ impl Operator {
                     )
                     .hint("wait and run the command again, or add --force to kill it"));
             }
+        };
+        let Some(membership) = membership else {
+            return Ok("stopped; its cloud is not registered".to_owned());
         };
         let limit = self.settings.timeouts.join;
         timeout(limit, membership.left(addr)).await.map_err(|_| {

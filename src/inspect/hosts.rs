@@ -177,6 +177,18 @@ pub async fn inspect_install(
     read_install(&text, install_path).ok_or_else(|| unreadable(host, "its install path", &text))
 }
 
+/// Which machine each host is; `None` for one that cannot tell.
+pub async fn inspect_machines(
+    fleet: &Fleet,
+    hosts: &[HostName],
+    limit: Duration,
+) -> Vec<(HostName, Inspected<Option<MachineId>>)> {
+    let script = Script::new("tell which machine it is", scripts::MACHINE);
+    let answers = ask_all(fleet, hosts, |_| script.clone(), limit).await;
+    let read = |text: String| value(&text, "machine").map(|id| MachineId(id.to_owned()));
+    answers.into_iter().map(|(host, answer)| (host, answer.map(read))).collect()
+}
+
 /// Looks at the files and the process of every member.
 pub async fn inspect_members(
     fleet: &Fleet,

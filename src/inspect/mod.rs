@@ -6,8 +6,10 @@
 mod answers;
 mod clouds;
 mod hosts;
+mod logs;
 mod preflight;
 mod prepared;
+mod remains;
 mod sessions;
 mod storage;
 mod tree;
@@ -20,8 +22,9 @@ pub use clouds::{
 };
 pub use hosts::{
     InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, ProcessesSeen, ReleaseSeen, ReleaseUser,
-    inspect_install, inspect_installs, inspect_members, inspect_processes,
+    inspect_install, inspect_installs, inspect_machines, inspect_members, inspect_processes,
 };
+pub use logs::{LogPlace, LogQuestion, LogsHeard, read_logs};
 pub use preflight::{
     Account, ClockOffset, HostFacts, JavaSeen, Limit, Listener, MemberQuestion, NOT_DYNAMIC, PlaceSeen,
     Questions, Reach, Route, RunDirectory, inspect_host,
@@ -29,6 +32,7 @@ pub use preflight::{
 pub use prepared::{
     Entry, InstallPlace, LimitsSeen, PackageManager, PreparedSeen, Rights, RunPlace, inspect_prepared,
 };
+pub use remains::{RemainsSeen, inspect_marks, inspect_remains};
 pub use sessions::inspect_session_timeouts;
 pub use storage::{SnapshotSeen, StorageSeen, inspect_storage};
 pub use tree::{ArcusTree, Mapping, RegisteredCode};

@@ -105,6 +105,10 @@ impl CloudLock {
     }
 
     pub(super) async fn release(self) {
+        // An ensemble that this run stopped is not waited for.
+        if !self.zookeeper.is_connected() {
+            return;
+        }
         // It goes with the session at the latest.
         if let Err(failure) = self.zookeeper.release(&path(&self.code)).await {
             tracing::debug!(%failure, "the lock of a cloud was left to its session");

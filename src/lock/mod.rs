@@ -112,6 +112,14 @@ impl Locks {
         if let Some(lost) = guard(&self.cloud).values().find_map(CloudLock::lost) {
             return Err(lost);
         }
+        self.check_host(host)
+    }
+
+    /// The same for a step to which no lock of a cloud matters.
+    ///
+    /// # Errors
+    /// When the lock of the host was lost.
+    pub fn check_host(&self, host: Option<&HostName>) -> Result<(), Failure> {
         let hosts = guard(&self.hosts);
         let Some(mut hold) = host.and_then(|host| hosts.get(host)) else { return Ok(()) };
         if let HostHold::Ours(name) = hold {

@@ -34,6 +34,16 @@ pub enum Action {
     TidyUp { leftovers: Vec<String> },
     /// Remove releases that nobody needs any more.
     PruneReleases { releases: Vec<ReleaseId> },
+    /// Run a command of the operator's.
+    RunCommand { argv: Vec<String> },
+    /// Remove what arcusctl made below the install path, `ours`; a release that a process executes stays.
+    RemoveInstall { ours: Vec<String> },
+    /// Remove logs and pid files of cache nodes from a host that is needed on.
+    ForgetNodes { ports: Vec<NonZeroU16> },
+    /// Note on the host that the data of its members goes with `code`: nobody else needs it.
+    MarkDestroyed { code: ServiceCode },
+    /// Remove the data, logs and configuration of a member that does not run.
+    RemoveMember { layout: MemberLayout },
     /// Write a member's `myid` and `zoo.cfg`; `None` where it is right already.
     ConfigureMember { layout: MemberLayout, myid: Option<u32>, config: Option<String> },
     /// Start a member's process.
@@ -209,6 +219,36 @@ impl fmt::Display for Action {
                 let names: Vec<&str> = releases.iter().map(ReleaseId::as_str).collect();
                 write!(out, "remove release {}", names.join(", "))
             }
+            Self::RunCommand { argv } => write!(out, "run {}", argv.join(" ")),
+            Self::RemoveInstall { ours } => {
+                let releases: Vec<&str> = ours
+                    .iter()
+                    .filter_map(|name| name.strip_prefix("releases/"))
+                    .filter(|name| !name.starts_with('.'))
+                    .collect();
+                match (releases.as_slice(), ours.len() - releases.len()) {
+                    ([], others) => {
+                        write!(out, "remove {others} file(s), link(s) and directories of arcusctl")
+                    }
+                    (releases, 0) => write!(out, "remove release {}", releases.join(", ")),
+                    (releases, others) => {
+                        let releases = releases.join(", ");
+                        write!(out, "remove release {releases} and {others} more of what arcusctl made")
+                    }
+                }
+            }
+            Self::ForgetNodes { ports } => {
+                let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+                write!(out, "remove logs and pid files of cache nodes {}", ports.join(", "))
+            }
+            Self::MarkDestroyed { .. } => out.write_str("note that its ZooKeeper data may go"),
+            Self::RemoveMember { layout } => {
+                let MemberLayout { data_dir, log_dir, conf_dir, .. } = layout;
+                write!(
+                    out,
+                    "remove the znodes, logs and configuration in {data_dir}, {log_dir} and {conf_dir}"
+                )
+            }
             Self::SwitchRelease { release, from, adopts } => {
                 if !adopts.is_empty() {
                     write!(out, "keep {} as a release of its own, then ", adopts.join(", "))?;
@@ -295,6 +335,13 @@ impl fmt::Display for NodeRestart {
             Some(process) => write!(out, "restart {} (pid {})", self.addr, process.pid),
             None => self.launch().fmt(out),
         }
+    }
+}
+
+impl Action {
+    /// It comes after ZooKeeper itself may have ended, so it cannot depend on a lock that ZooKeeper keeps.
+    pub fn outlives_zookeeper(&self) -> bool {
+        matches!(self, Self::MarkDestroyed { .. } | Self::RemoveMember { .. } | Self::RemoveInstall { .. })
     }
 }
 

@@ -5,7 +5,9 @@
 
 mod action;
 mod apply;
+mod command;
 mod deploy;
+mod destroy;
 mod drift;
 mod ensemble;
 mod ensemble_rolling;
@@ -38,7 +40,9 @@ pub use action::{
     Action, HostKey, KeyPart, MemberLayout, NodeLaunch, NodeRestart, NodeStop, ProcessId, Voters,
 };
 pub use apply::{ApplyWish, apply};
+pub use command::run_command;
 pub use deploy::{DeployWish, SPARE_BYTES, deploy};
+pub use destroy::{DestroySeen, DestroyWish, destroy, destroy_mark, nodes_of};
 pub use drift::{Drift, drifts};
 pub use ensemble::{init, restart_at_once, start_members, stop_members};
 pub use ensemble_rolling::restart_rolling;

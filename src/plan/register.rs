@@ -105,15 +105,34 @@ pub fn unregister(code: &ServiceCode, tree: &ArcusTree) -> Result<Plan, Failures
                 .hint(format!("stop them first: arcusctl memcached stop {code}")),
         );
     }
-    let clients = tree.clients.get(code.as_str()).map(Vec::as_slice).unwrap_or_default();
-    if !clients.is_empty() {
-        failures.push(
-            Failure::refused(format!("{code}: {} client(s) are connected", clients.len()))
-                .cause(first_few(clients))
-                .hint("stop the applications first, or wait until their sessions have expired"),
-        );
-    }
+    failures.extend(clients_connected(code, tree));
     Failures::none_of(failures)?;
+    let (changes, summary) = unregister_changes(code, tree);
+    if changes.is_empty() {
+        plan.hold(Target::Tree, format!("{code} is not registered"));
+    } else {
+        let what = format!("service code {code} will be gone, with what is registered of its nodes");
+        plan.risk = Risk::Destroys { what, name: code.to_string() };
+        plan.stage("Unregister", vec![Step::new(Target::Tree, Action::CommitZnodes { changes, summary })]);
+    }
+    Ok(plan)
+}
+
+/// Why a cloud must not go: somebody uses it.
+pub(super) fn clients_connected(code: &ServiceCode, tree: &ArcusTree) -> Option<Failure> {
+    let clients = tree.clients.get(code.as_str()).map(Vec::as_slice).unwrap_or_default();
+    if clients.is_empty() {
+        return None;
+    }
+    Some(
+        Failure::refused(format!("{code}: {} client(s) are connected", clients.len()))
+            .cause(first_few(clients))
+            .hint("stop the applications first, or wait until their sessions have expired"),
+    )
+}
+
+/// What takes `code` out of the tree once nobody is online, and in words.
+pub(super) fn unregister_changes(code: &ServiceCode, tree: &ArcusTree) -> (Vec<ZnodeChange>, Vec<String>) {
     let mut changes = Vec::new();
     let mut summary = Vec::new();
     for name in mappings_of(code, tree) {
@@ -123,20 +142,13 @@ pub fn unregister(code: &ServiceCode, tree: &ArcusTree) -> Result<Plan, Failures
     if tree.clients.contains_key(code.as_str()) {
         changes.push(ZnodeChange::Delete { path: znode::client_list(code), version: None });
     }
-    if let Some(registered) = registered {
+    if let Some(registered) = tree.codes.get(code.as_str()) {
         // Whoever registered the code anew meanwhile must not lose that.
         let version = Some(registered.version);
         changes.push(ZnodeChange::Delete { path: znode::cache_list(code), version });
         summary.push(format!("remove service code {code}"));
     }
-    if changes.is_empty() {
-        plan.hold(Target::Tree, format!("{code} is not registered"));
-    } else {
-        let what = format!("service code {code} will be gone, with what is registered of its nodes");
-        plan.risk = Risk::Destroys { what, name: code.to_string() };
-        plan.stage("Unregister", vec![Step::new(Target::Tree, Action::CommitZnodes { changes, summary })]);
-    }
-    Ok(plan)
+    (changes, summary)
 }
 
 fn takes_away(change: &ZnodeChange) -> bool {

@@ -62,7 +62,7 @@ pub fn restore(backup: &Backup, wish: &RestoreWish, seen: &ZnodesSeen) -> Result
         plan: Plan::new("restore"),
     };
     let shared = groups.remove(&None).unwrap_or_default();
-    restore.shared(&shared, groups.values().flatten().copied().collect());
+    restore.shared(&shared, &groups.values().flatten().copied().collect::<Vec<_>>());
     for (code, paths) in &groups {
         if let Some(code) = code {
             restore.cloud(code, paths);
@@ -85,7 +85,7 @@ struct Restore<'a> {
 
 impl<'a> Restore<'a> {
     /// What all clouds share; of a choice of clouds only what is above them. Data that others put there stays.
-    fn shared(&mut self, paths: &[&'a str], below: Vec<&str>) {
+    fn shared(&mut self, paths: &[&'a str], below: &[&str]) {
         let is_above = |path: &str| {
             below.iter().any(|other| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
         };

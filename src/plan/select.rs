@@ -63,6 +63,11 @@ impl Selector {
         self.terms.iter().any(|term| term.pattern == Pattern::Outdated)
     }
 
+    /// What it means depends on how nodes are doing, which their cloud JSON does not say.
+    pub fn asks_for_state(&self) -> bool {
+        self.terms.iter().any(|term| matches!(term.pattern, Pattern::Offline | Pattern::Outdated))
+    }
+
     /// The nodes of `code` that are meant.
     ///
     /// # Errors

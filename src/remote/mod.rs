@@ -20,7 +20,7 @@ use crate::error::Failure;
 use crate::model::HostName;
 
 pub use fleet::{Connect, Fleet};
-pub use process::Process;
+pub use process::{Caught, Process};
 pub use ssh::{HostKeys, Login, SshConnector};
 
 /// A POSIX shell script and the values it is given as `$1`, `$2`, ….

@@ -33,7 +33,57 @@ impl fmt::Debug for Process {
     }
 }
 
+/// What was caught of an output that may have no end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caught {
+    /// Its beginning.
+    pub kept: Vec<u8>,
+    /// How many bytes came after that, and were dropped.
+    pub cut: u64,
+}
+
+impl Caught {
+    async fn read(&mut self, source: &mut (impl AsyncRead + Unpin), most: usize) -> std::io::Result<()> {
+        let mut chunk = vec![0; 16 * 1024];
+        loop {
+            let read = source.read(&mut chunk).await?;
+            if read == 0 {
+                return Ok(());
+            }
+            let kept = read.min(most.saturating_sub(self.kept.len()));
+            self.kept.extend_from_slice(&chunk[..kept]);
+            self.cut += (read - kept) as u64;
+        }
+    }
+}
+
 impl Process {
+    /// Reads both outputs to their end, of each at most so many bytes, and gives the exit status. The input stays open until
+    /// then: whoever drops this ends the script.
+    ///
+    /// # Errors
+    /// When the connection is lost before the script ends.
+    pub async fn catch(
+        mut self,
+        stdout: &mut Caught,
+        stderr: &mut Caught,
+        most: usize,
+    ) -> Result<i32, Failure> {
+        let read_stdout = async {
+            match self.stdout.as_mut() {
+                Some(source) => stdout.read(source, most).await,
+                None => Ok(()),
+            }
+        };
+        let (one, other) = tokio::join!(read_stdout, stderr.read(&mut self.stderr, most));
+        one.and(other).map_err(|error| {
+            Failure::unreachable(format!("{}: the connection was lost", self.host)).cause(error)
+        })?;
+        let status = self.exit.await?;
+        drop(self.stdin.take());
+        Ok(status)
+    }
+
     /// Closes the input, reads both outputs to their end and waits for the exit status.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The constant shell scripts. POSIX sh and coreutils only, but where a ZooKeeper server is started: that needs bash.
 //!
 //! Each stands in a file of its own, which says at its head what its parameters are and what it prints; what several
-//! need stands in `processes_here.sh`, `machine_here.sh`, `java_here.sh`, `put_file.sh` and `lock.sh`.
+//! need stands in `processes_here.sh`, `release_users.sh`, `machine_here.sh`, `java_here.sh`, `put_file.sh` and `lock.sh`.
 
 /// Describes the install path.
 pub const INSTALL: &str = concat!(
@@ -24,8 +24,25 @@ pub const PARTIAL: &str = include_str!("scripts/partial.sh");
 pub const PRUNE: &str = concat!(
     include_str!("scripts/lock.sh"),
     include_str!("scripts/processes_here.sh"),
+    include_str!("scripts/release_users.sh"),
     include_str!("scripts/prune.sh")
 );
+/// Removes what arcusctl made below the install path, or says what that would be.
+pub const REMOVE_INSTALL: &str = concat!(
+    include_str!("scripts/lock.sh"),
+    include_str!("scripts/processes_here.sh"),
+    include_str!("scripts/release_users.sh"),
+    include_str!("scripts/remove_install.sh")
+);
+/// Removes logs and pid files of cache nodes that are no more.
+pub const FORGET_NODES: &str = include_str!("scripts/forget_nodes.sh");
+/// Notes that an ensemble's data is going to be removed.
+pub const MARK_DESTROYED: &str = include_str!("scripts/mark_destroyed.sh");
+/// Tells whether that was noted.
+pub const MEMBER_MARKED: &str = include_str!("scripts/member_marked.sh");
+/// Removes a member's data, logs and configuration.
+pub const REMOVE_MEMBER: &str =
+    concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/remove_member.sh"));
 /// Makes a staged release the current one.
 pub const SWITCH: &str = concat!(include_str!("scripts/lock.sh"), include_str!("scripts/switch.sh"));
 /// Removes what runs that were cut short left behind.
@@ -49,6 +66,12 @@ pub const RETIRE_MEMBER: &str = include_str!("scripts/retire_member.sh");
 pub const MEMBER_STORAGE: &str = include_str!("scripts/member_storage.sh");
 /// Prints the end of a member's log.
 pub const MEMBER_LOG: &str = include_str!("scripts/member_log.sh");
+/// Prints logs of cache nodes and members, and what comes.
+pub const LOGS: &str = include_str!("scripts/logs.sh");
+/// Runs a command of the operator's.
+pub const RUN_COMMAND: &str = include_str!("scripts/run_command.sh");
+/// Tells one running machine from every other.
+pub const MACHINE: &str = concat!(include_str!("scripts/machine_here.sh"), "tell_machine\n");
 /// Lists the memcached processes.
 pub const PROCESSES: &str =
     concat!(include_str!("scripts/processes_here.sh"), include_str!("scripts/processes.sh"));
@@ -120,6 +143,14 @@ pub(super) fn hint(stderr: &str) -> Option<&'static str> {
     ];
     KNOWN.iter().find(|(words, _)| stderr.contains(words)).map(|(_, hint)| *hint)
 }
+
+#[cfg(test)]
+#[path = "scripts/logs_tests.rs"]
+mod logs_tests;
+
+#[cfg(test)]
+#[path = "scripts/remove_tests.rs"]
+mod remove_tests;
 
 #[cfg(test)]
 #[path = "scripts/prepare_tests.rs"]

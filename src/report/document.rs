@@ -11,10 +11,11 @@ use super::{KeyReport, PingAnswer, RunDetail, RunSummary, SmokeResult, StatusRep
 use crate::check::{CheckItem, EnsembleStanding, Verdict};
 use crate::config::EnsembleSource;
 use crate::error::{Failure, FailureKind, Failures};
-use crate::exec::{Outcome, RunReport, StepResult};
+use crate::exec::{HostOutput, Outcome, RunReport, StepResult};
 use crate::inspect::{CloudReport, Inspected, InstallSeen, ReleaseSeen};
 use crate::journal::CloudRun;
 use crate::lock::LockStatus;
+use crate::logs::LogLine;
 use crate::model::{BackupReport, Ensemble, EnsembleMember, HostName, ReleaseId};
 use crate::plan::Plan;
 use crate::status::CloudStatus;
@@ -45,6 +46,9 @@ pub struct Document {
     pub failures: Vec<Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// What it shows has been shown line by line; for programs it is one line itself then.
+    #[serde(skip)]
+    pub streamed: bool,
     /// The documents of the commands that a command is made of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Document>,
@@ -64,6 +68,8 @@ pub enum Data {
     /// What is printed as it is.
     Text(String),
     Backup(BackupReport),
+    Logs(Vec<LogLine>),
+    Outputs(Vec<HostOutput>),
     Files(WrittenFiles),
     Runs(Vec<RunSummary>),
     Run(Box<RunDetail>),
@@ -157,6 +163,7 @@ impl Document {
             nodes_too: false,
             failures: Vec::new(),
             seconds: None,
+            streamed: false,
             parts: Vec::new(),
         }
     }
@@ -309,6 +316,24 @@ impl Document {
     /// A text that was asked for.
     pub fn of_text(command: &'static str, text: String) -> Self {
         Self { data: Some(Data::Text(text)), ..Self::new(command) }.settle(true)
+    }
+
+    /// The same, with what a command said on each host.
+    #[must_use]
+    pub fn with_outputs(self, outputs: Vec<HostOutput>) -> Self {
+        Self { data: Some(Data::Outputs(outputs)), ..self }
+    }
+
+    /// Lines of the logs on so many hosts, some of which failed.
+    pub fn of_logs(command: &'static str, lines: Vec<LogLine>, hosts: usize, failures: Vec<Failure>) -> Self {
+        let success = failures.len() < hosts;
+        Self { failures, data: Some(Data::Logs(lines)), ..Self::new(command) }.settle(success)
+    }
+
+    /// Logs that were shown as they came. That the operator ended it is how it ends.
+    pub fn of_followed_logs(command: &'static str, hosts: usize, failures: Vec<Failure>) -> Self {
+        let success = failures.len() < hosts;
+        Self { failures, streamed: true, ..Self::new(command) }.settle(success)
     }
 
     /// A backup that was written. What is missing in it is a failure: somebody may rely on it.

@@ -3,11 +3,13 @@
 //! Boundary: data goes to standard output, everything else to standard error; nothing here changes what happens.
 
 mod checks;
+mod commands;
 mod document;
 mod exit_code;
 mod failures;
 mod history;
 mod keys;
+mod logs;
 mod ping;
 mod plans;
 mod printer;

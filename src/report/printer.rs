@@ -8,9 +8,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::document::{Data, Document};
 use super::progress::{Progress, beside_bars};
 use super::terminal::tame;
-use super::{checks, failures, plans, tables};
+use super::{checks, failures, logs, plans, tables};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Event, Outcome, StepResult};
+use crate::logs::LogLine;
 use crate::plan::{Plan, Risk, Target};
 
 /// What became of a question.
@@ -126,9 +127,23 @@ impl Printer {
         Err(Failure::new(FailureKind::Interrupted, "not confirmed").hint("nothing was changed").into())
     }
 
+    /// Shows a line of a log that has just been written: to programs as one line of JSON.
+    pub fn log_line(self, line: &LogLine) {
+        if !self.json {
+            return output(&logs::render(std::slice::from_ref(line)));
+        }
+        // Texts and times can always be written as JSON.
+        raw_output(&(serde_json::to_string(line).unwrap_or_default() + "\n"));
+    }
+
     /// Prints the document for programs.
     pub fn json(self, document: &Document) {
-        match serde_json::to_string_pretty(document) {
+        let text = if document.streamed {
+            serde_json::to_string(document)
+        } else {
+            serde_json::to_string_pretty(document)
+        };
+        match text {
             // JSON has its own way of writing control characters.
             Ok(text) => raw_output(&(text + "\n")),
             Err(error) => error_line(&format!("{} cannot write JSON: {error}", "error:".red().bold())),
@@ -163,7 +178,10 @@ impl Printer {
             self.progress(&line);
         }
         // Before anything was done there is no run to go on with.
-        if document.interrupted && !(document.results.is_empty() && document.parts.is_empty()) {
+        if document.interrupted
+            && document.command != "exec"
+            && !(document.results.is_empty() && document.parts.is_empty())
+        {
             self.progress(&format!("{} go on with it: arcusctl resume", " hint:".cyan()));
         }
     }

@@ -25,6 +25,8 @@ pub(super) fn render(data: &Data, nodes_too: bool) -> String {
         Data::Smoke(results) => smoke::render(results),
         Data::Status(report) => status::render(report, nodes_too),
         Data::Text(text) => text.clone(),
+        Data::Logs(lines) => super::logs::render(lines),
+        Data::Outputs(outputs) => super::commands::render(outputs),
         Data::Backup(report) => render_backup(report),
         Data::Files(files) => render_files(files),
         Data::Runs(runs) => history::render_runs(runs),

@@ -216,6 +216,11 @@ impl ZooKeeper {
         )
     }
 
+    /// True while a member serves this session.
+    pub fn is_connected(&self) -> bool {
+        self.is_alive() && self.client.state() != SessionState::Disconnected
+    }
+
     /// Makes all changes in one transaction, or none of them.
     ///
     /// # Errors
@@ -264,6 +269,9 @@ impl ZooKeeper {
 
     /// Ends the session and waits until the server knows, so that nothing of it lingers.
     pub async fn close(self: Arc<Self>) {
+        if !self.is_connected() {
+            return;
+        }
         let limit = self.limit;
         let mut watcher = self.client.state_watcher();
         drop(self);

@@ -1,0 +1,144 @@
+//! The script that removes an install, run by sh on a directory that stands for one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use super::*;
+
+fn run(mode: &str, install: &Path) -> String {
+    let output = Command::new("sh").args(["-c", REMOVE_INSTALL, "sh", mode]).arg(install).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn write(root: &Path, file: &str) {
+    let file = root.join(file);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, "x").unwrap();
+}
+
+/// As deploys, nodes and runs that were cut short leave it.
+fn install(root: &Path) {
+    for file in [
+        "releases/ab12/bin/memcached",
+        "releases/ab12/zookeeper/conf.dist/log4j.properties",
+        "releases/cd34/lib/x.so",
+        "releases/.lock",
+        "releases/.pruned-ee/x",
+        "releases/.ff.tar.gz",
+        "zookeeper/conf/log4j.properties",
+        "run/memcached-11211.pid",
+        "logs/memcached-11211.log",
+        "logs/memcached-11211.log.1",
+        "work/core",
+        ".operation.lock",
+        ".arcusctl-destroy",
+    ] {
+        write(root, file);
+    }
+    for directory in ["zookeeper/data", "zookeeper/logs"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    for (target, link) in [
+        ("releases/ab12", "current"),
+        ("releases/cd34", "previous"),
+        ("current/bin", "bin"),
+        ("current/gone", "gone"),
+        ("../current/zookeeper/bin", "zookeeper/bin"),
+    ] {
+        symlink(target, root.join(link)).unwrap();
+    }
+}
+
+fn names(said: &str, word: &str) -> BTreeSet<String> {
+    said.lines().filter_map(|line| line.strip_prefix(word)?.strip_prefix(' ')).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_arcusctl_made_goes_with_the_install_path_itself() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("arcus");
+    install(&path);
+    let seen = run("look", &path);
+    assert!(names(&seen, "theirs").is_empty(), "{seen}");
+    assert!(path.join("current/bin/memcached").exists(), "looking changes nothing");
+    assert_eq!(names(&run("remove", &path), "ours"), names(&seen, "ours"));
+    assert!(!path.exists(), "{:?}", fs::read_dir(&path).unwrap().collect::<Vec<_>>());
+    assert_eq!(run("remove", &path), "");
+}
+
+#[test]
+fn what_others_put_there_stays_with_the_directories_it_is_in() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("arcus");
+    install(&path);
+    let theirs = [
+        "notes.txt",
+        ".hidden",
+        "bin2/tool",
+        "logs/mine.log",
+        "releases/readme",
+        "zookeeper/conf/zoo.cfg",
+        "zookeeper/data/myid",
+    ];
+    for file in theirs {
+        write(&path, file);
+    }
+    fs::write(path.join("zookeeper/conf/log4j.properties"), "changed by hand").unwrap();
+    symlink("/etc/hosts", path.join("link")).unwrap();
+    let said = run("remove", &path);
+    let expected: BTreeSet<String> = theirs
+        .iter()
+        .map(|file| if *file == "bin2/tool" { "bin2" } else { file })
+        .chain(["link", "zookeeper/conf/log4j.properties"])
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(names(&said, "theirs"), expected);
+    for file in theirs.iter().chain(&["link", "zookeeper/conf/log4j.properties"]) {
+        assert!(fs::symlink_metadata(path.join(file)).is_ok(), "{file} is gone");
+    }
+    assert!(
+        !path.join("current").exists() && !path.join("releases/ab12").exists() && !path.join("work").exists()
+    );
+    assert!(names(&run("look", &path), "ours").is_empty());
+}
+
+#[test]
+fn links_in_place_of_directories_are_not_followed() {
+    let root = tempfile::tempdir().unwrap();
+    let (path, elsewhere) = (root.path().join("arcus"), root.path().join("elsewhere"));
+    write(&elsewhere, "memcached-11211.log");
+    write(&elsewhere, "core");
+    fs::create_dir_all(&path).unwrap();
+    for name in ["logs", "work", "run", "releases", "zookeeper"] {
+        symlink(&elsewhere, path.join(name)).unwrap();
+    }
+    let said = run("remove", &path);
+    assert_eq!(names(&said, "theirs").len(), 5, "{said}");
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 2);
+}
+
+#[test]
+fn a_member_that_kept_something_since_it_was_noted_is_not_taken_for_gone() {
+    let root = tempfile::tempdir().unwrap();
+    let (install, data) = (root.path().join("arcus"), root.path().join("data"));
+    write(&data, "version-2/log.1");
+    fs::create_dir_all(&install).unwrap();
+    let sh = |script: &str, args: &[&str]| {
+        let output = Command::new("sh").args(["-c", script, "sh"]).arg(&install).args(args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let marked = |what: &str| sh(MEMBER_MARKED, &[what, data.to_str().unwrap()]);
+    assert_eq!(marked("zk c"), "");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    fs::File::open(data.join("version-2/log.1")).unwrap().set_modified(old).unwrap();
+    sh(MARK_DESTROYED, &["zk c"]);
+    assert_eq!((marked("zk c").as_str(), marked("zk other").as_str()), ("marked\n", ""));
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    fs::File::open(data.join("version-2/log.1")).unwrap().set_modified(later).unwrap();
+    assert_eq!(marked("zk c"), "");
+}
