@@ -188,7 +188,9 @@ fn lost(addr: NodeAddr, process: &NodeProcess, wish: &ApplyWish<'_>) -> Failure 
     let code = &wish.cloud.code;
     Failure::failed(format!("{addr}: its process runs (pid {}), but it is no member of {code}", process.pid))
         .cause("it lost its place, or cannot reach ZooKeeper")
-        .hint(format!("restart it, empty: arcusctl memcached restart {code} {addr}"))
+        .hint(format!(
+            "bring it back with what it holds: arcusctl rejoin {code} {addr}; or empty: arcusctl memcached restart {code} {addr}"
+        ))
 }
 
 /// While nodes that the cloud is to have are out for a reason that this plan does not mend, none that serves is taken
