@@ -319,7 +319,7 @@ pub struct Nodes {
     /// The service code
     #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
     pub code: ServiceCode,
-    /// Only these nodes: ip:port, ip, hostname with * and ?, @offline, @outdated; with commas between, ! excludes [default: all]
+    /// Only these nodes: ip:port, ip, hostname (* and ? stand for anything), @offline, @outdated; with commas between, ! excludes [default: all]
     #[arg(value_name = "NODES", add = ArgValueCandidates::new(complete::nodes))]
     pub nodes: Vec<Selector>,
     #[command(flatten)]

@@ -27,7 +27,7 @@ pub struct Exec {
     /// The cloud JSON
     #[arg(value_name = "CONF")]
     pub conf: PathBuf,
-    /// Only hosts of these nodes: ip:port, ip, hostname with * and ?, @offline, @outdated; with commas between, ! excludes [default: all]
+    /// Only hosts of these nodes: ip:port, ip, hostname (* and ? stand for anything), @offline, @outdated; with commas between, ! excludes [default: all]
     #[arg(value_name = "NODES", add = ArgValueCandidates::new(complete::nodes))]
     pub nodes: Vec<Selector>,
     /// On the hosts of the ensemble as well

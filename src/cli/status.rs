@@ -33,7 +33,7 @@ pub struct Status {
     /// The service code [default: all clouds and the ensemble on one screen]
     #[arg(value_name = "CODE", add = ArgValueCandidates::new(complete::codes))]
     pub code: Option<ServiceCode>,
-    /// Only these nodes: ip:port, ip, hostname with * and ?, @offline, @outdated; with commas between, ! excludes [default: all]
+    /// Only these nodes: ip:port, ip, hostname (* and ? stand for anything), @offline, @outdated; with commas between, ! excludes [default: all]
     #[arg(value_name = "NODES", add = ArgValueCandidates::new(complete::nodes))]
     pub nodes: Vec<Selector>,
     /// The cloud JSON, to know the nodes by when ZooKeeper cannot be reached

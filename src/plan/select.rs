@@ -25,8 +25,8 @@ struct Term {
 enum Pattern {
     Addr(NodeAddr),
     Ip(Ipv4Addr),
-    /// A hostname, in which `*` stands for anything, `?` for one character and `[ab]` for one of some.
-    Hostname(glob::Pattern),
+    /// A hostname, an ip or an ip:port, in which `*` stands for anything, `?` for one character and `[ab]` for one of some.
+    Glob(glob::Pattern),
     Offline,
     Outdated,
 }
@@ -107,7 +107,11 @@ impl Pattern {
         match self {
             Self::Addr(addr) => node.addr == *addr,
             Self::Ip(ip) => node.addr.ip == *ip,
-            Self::Hostname(glob) => node.hostnames.iter().any(|name| glob.matches(name)),
+            Self::Glob(glob) if glob.as_str().contains(':') => glob.matches(&node.addr.to_string()),
+            Self::Glob(glob) => {
+                glob.matches(&node.addr.ip.to_string())
+                    || node.hostnames.iter().any(|name| glob.matches(name))
+            }
             Self::Offline => node.offline,
             Self::Outdated => node.outdated,
         }
@@ -117,7 +121,8 @@ impl Pattern {
         let message = match self {
             Self::Addr(addr) => format!("{addr} is no node of {code}"),
             Self::Ip(ip) => format!("no node of {code} is on {ip}"),
-            Self::Hostname(glob) => format!("no node of {code} is on a host called {glob}"),
+            Self::Glob(glob) if glob.as_str().contains(':') => format!("no node of {code} is {glob}"),
+            Self::Glob(glob) => format!("no node of {code} is on a host called {glob}"),
             Self::Offline => format!("no node of {code} is offline"),
             Self::Outdated => format!("no node of {code} runs an older release or other options"),
         };
@@ -169,8 +174,9 @@ impl FromStr for Pattern {
             return Ok(Self::Ip(ip));
         }
         // An address with a slip in it would make a hostname that nobody has, and a puzzling answer.
-        let usable = |character: char| character.is_alphanumeric() || "-._*?[]!".contains(character);
-        if !text.chars().all(usable) || text.contains("**") {
+        let usable = |character: char| character.is_alphanumeric() || "-._*?[]!:".contains(character);
+        let is_address = text.contains(':') && !text.contains(['*', '?', '[']);
+        if !text.chars().all(usable) || text.contains("**") || is_address {
             return Err(fault(
                 "it is neither an ip:port nor an ip nor a hostname, in which * and ? may stand",
             ));
@@ -178,7 +184,7 @@ impl FromStr for Pattern {
         if text.chars().all(|character| character.is_ascii_digit() || character == '.') {
             return Err(fault("it is no IPv4 address"));
         }
-        glob::Pattern::new(text).map(Self::Hostname).map_err(|_| fault("its brackets do not fit together"))
+        glob::Pattern::new(text).map(Self::Glob).map_err(|_| fault("its brackets do not fit together"))
     }
 }
 
@@ -189,7 +195,7 @@ impl fmt::Display for Selector {
             match pattern {
                 Pattern::Addr(addr) => write!(out, "{addr}")?,
                 Pattern::Ip(ip) => write!(out, "{ip}")?,
-                Pattern::Hostname(glob) => write!(out, "{glob}")?,
+                Pattern::Glob(glob) => write!(out, "{glob}")?,
                 Pattern::Offline => out.write_str("@offline")?,
                 Pattern::Outdated => out.write_str("@outdated")?,
             }
@@ -234,6 +240,8 @@ mod tests {
         expect("cache-*", &["10.0.0.1:1", "10.0.0.1:2", "10.0.0.2:1"]);
         expect("cache-[2-9]", &["10.0.0.2:1"]);
         expect("store.exampl?", &["10.0.0.3:1"]);
+        expect("10.0.0.[23]", &["10.0.0.2:1", "10.0.0.3:1"]);
+        expect("*:2", &["10.0.0.1:2"]);
         expect("@offline", &["10.0.0.1:2"]);
         expect("@outdated", &["10.0.0.1:1", "10.0.0.3:1"]);
     }
@@ -254,6 +262,7 @@ mod tests {
         expect("10.0.0.9:1", "10.0.0.9:1 is no node of c");
         expect("10.0.0.9", "no node of c is on 10.0.0.9");
         expect("10.0.0.1,!web-*", "no node of c is on a host called web-*");
+        expect("*:9", "no node of c is *:9");
         expect("10.0.0.1,!10.0.0.1", "'10.0.0.1,!10.0.0.1' comes to no node of c");
     }
 
