@@ -116,7 +116,7 @@ fn without_a_terminal_it_is_refused_unless_confirmed_beforehand() {
     let cases = [
         (&["memcached", "stop", "cloud"][..], "2 running cache node(s) of cloud will stop"),
         (&["zookeeper", "stop"], "the ensemble will have no quorum"),
-        (&["zookeeper", "restart"], "1 running ZooKeeper member(s) will stop"),
+        (&["zookeeper", "restart", "--all"], "1 running ZooKeeper member(s) will stop"),
     ];
     for (args, costs) in cases {
         let refused = Run::of(site.command().args(args)).exits(5);

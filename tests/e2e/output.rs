@@ -41,7 +41,8 @@ fn assert_document(site: &Site, command: &str, args: &[&str], code: i32) {
     assert_eq!(document["command"], command, "{document}");
     assert_eq!(document["exitCode"], code, "{document}");
     assert_eq!(document["failures"].as_array().unwrap().is_empty(), code == 0, "{document}");
-    assert_eq!(document["dryRun"], args.contains(&"--dry-run"), "{document}");
+    let is_dry = args.contains(&"--dry-run") || args[0] == "plan";
+    assert_eq!(document["dryRun"], is_dry, "{document}");
     assert_eq!(document["interrupted"], false, "{document}");
     assert!(!run.stdout.contains('\u{1b}'), "{document}");
 }
@@ -54,7 +55,8 @@ fn every_command_prints_one_json_document_that_knows_its_exit_code() {
     let package = path(&site.package);
     let node = site.node(0, 11211);
     let faulty = site.file("faulty.json", "{\"serviceCode\": \"\"}");
-    let steps: [(&str, &[&str], i32); 32] = [
+    let backup = path(&site.directory().join("backup.json")).to_owned();
+    let steps: [(&str, &[&str], i32); 46] = [
         ("check", &["check", path(&faulty)], 4),
         ("check", &["check", conf, "-z", "10.77.1.1:2181,10.77.1.1:2182"], 3),
         ("memcached list", &["memcached", "list"], 6),
@@ -68,7 +70,8 @@ fn every_command_prints_one_json_document_that_knows_its_exit_code() {
         ("zookeeper init", &["zookeeper", "init"], 0),
         ("zookeeper init", &["zookeeper", "init"], 0),
         ("zookeeper stat", &["zookeeper", "stat"], 0),
-        ("zookeeper restart", &["zookeeper", "restart"], 0),
+        ("zookeeper restart", &["zookeeper", "restart"], 5),
+        ("zookeeper restart", &["zookeeper", "restart", "--all"], 0),
         ("zookeeper start", &["zookeeper", "start"], 0),
         ("zookeeper start", &["zookeeper", "start", "--member", "10.0.0.1:2181"], 5),
         ("memcached start", &["memcached", "start", "cloud"], 5),
@@ -80,6 +83,19 @@ fn every_command_prints_one_json_document_that_knows_its_exit_code() {
         ("memcached list", &["memcached", "listall"], 0),
         ("ping", &["ping", "cloud"], 0),
         ("check", &["check", conf], 0),
+        ("status", &["status"], 0),
+        ("status", &["status", "cloud"], 0),
+        ("zookeeper status", &["zookeeper", "status"], 0),
+        ("smoke", &["smoke", "cloud"], 0),
+        ("locate", &["locate", "cloud", "key", "--get"], 0),
+        ("rejoin", &["rejoin", "cloud"], 0),
+        ("apply", &["plan", conf], 0),
+        ("apply", &["apply", conf], 0),
+        ("memcached restart", &["memcached", "restart", "cloud", "--dry-run"], 0),
+        ("logs", &["logs", "cloud"], 0),
+        ("backup", &["backup", &backup], 0),
+        ("restore", &["restore", &backup], 0),
+        ("destroy", &["destroy", conf, "--dry-run"], 0),
         ("quicksetup", &["quicksetup", conf, "--package", package], 0),
         ("memcached unregister", &["memcached", "unregister", "cloud", "--yes"], 5),
         ("memcached stop", &["memcached", "stop", "cloud", "--dry-run"], 0),
@@ -232,7 +248,7 @@ fn a_command_line_that_cannot_be_understood_ends_with_2_and_says_why() {
         &["memcached", "begin"],
         &["memcached", "register"],
         &["memcached", "start"],
-        &["memcached", "start", "cloud", "nonsense"],
+        &["memcached", "start", "cloud", "@online"],
         &["memcached", "start", "cloud", "10.0.0.1:0"],
         &["memcached", "start", "a/b"],
         &["memcached", "listall", "cloud"],
