@@ -23,6 +23,8 @@ struct Launch {
     /// Those of which it is not known yet what becomes of them.
     open: BTreeSet<NodeAddr>,
     pids: BTreeMap<NodeAddr, u32>,
+    /// Those that joined before the script was heard to say which process they are; their pid files wait for that.
+    early: BTreeMap<NodeAddr, Result<(), Failure>>,
     stdin: Pin<Box<dyn AsyncWrite + Send>>,
     results: Vec<StepResult>,
 }
@@ -37,7 +39,33 @@ enum Ending {
 }
 
 impl Launch {
+    async fn heard_of_join(&mut self, start: Instant, addr: NodeAddr, joined: Result<(), Failure>) {
+        if !self.open.contains(&addr) {
+            return;
+        }
+        if self.pids.contains_key(&addr) {
+            self.joined(start, addr, joined).await;
+        } else {
+            self.early.insert(addr, joined);
+        }
+    }
+
+    async fn heard_of_start(&mut self, start: Instant, addr: NodeAddr, pid: u32) {
+        self.pids.insert(addr, pid);
+        if let Some(joined) = self.early.remove(&addr) {
+            self.joined(start, addr, joined).await;
+        }
+    }
+
+    /// The script says nothing more: those that joined have joined.
+    async fn close(&mut self, start: Instant) {
+        for (addr, joined) in std::mem::take(&mut self.early) {
+            self.joined(start, addr, joined).await;
+        }
+    }
+
     async fn joined(&mut self, start: Instant, addr: NodeAddr, joined: Result<(), Failure>) {
+        self.open.remove(&addr);
         let pid = self.pids.get(&addr).copied();
         self.results.push(joined_result(start, addr, pid, joined));
         if let Some(pid) = pid {
@@ -162,11 +190,17 @@ impl Operator {
                 &Failure::failed(format!("{host}: a channel came without its pipes")),
             );
         };
-        let mut launch =
-            Launch { open: addrs().collect(), pids: BTreeMap::new(), stdin, results: Vec::new() };
+        let mut launch = Launch {
+            open: addrs().collect(),
+            pids: BTreeMap::new(),
+            early: BTreeMap::new(),
+            stdin,
+            results: Vec::new(),
+        };
         let lines = BufReader::new(stdout).lines();
         let ending = self.follow(host, &mut launch, lines, membership, start).await;
-        let Launch { open, pids, stdin, mut results } = launch;
+        launch.close(start).await;
+        let Launch { open, pids, stdin, mut results, .. } = launch;
         // The end of its input ends the script, which leaves the nodes running; a node's log is read on a channel of
         // its own.
         process.stdin = Some(stdin);
@@ -203,9 +237,10 @@ impl Operator {
             tokio::select! {
                 line = lines.next_line() => match line {
                     Ok(Some(line)) => match read_report(&line, &launch.open) {
-                        Some((addr, Report::Started(pid))) => drop(launch.pids.insert(addr, pid)),
+                        Some((addr, Report::Started(pid))) => launch.heard_of_start(start, addr, pid).await,
                         Some((addr, Report::Exited(status))) => {
                             launch.open.remove(&addr);
+                            launch.early.remove(&addr);
                             let failure = self.exited(host, addr, status, launch.pids.get(&addr).copied()).await;
                             launch.results.push(StepResult::since(start, Target::Node(addr), Outcome::Failed { failure }));
                         }
@@ -214,9 +249,7 @@ impl Operator {
                     Ok(None) | Err(_) => return Ending::ScriptEnded,
                 },
                 Some((addr, joined)) = joins.next() => {
-                    if launch.open.remove(&addr) {
-                        launch.joined(start, addr, joined).await;
-                    }
+                    launch.heard_of_join(start, addr, joined).await;
                 }
                 () = &mut deadline => return Ending::TimeUp,
             }
@@ -330,4 +363,34 @@ fn read_report(line: &str, nodes: &BTreeSet<NodeAddr>) -> Option<(NodeAddr, Repo
         _ => return None,
     };
     Some((addr, report))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_that_joins_before_its_process_is_known_gets_its_pid_file_all_the_same() {
+        let addr: NodeAddr = "10.0.0.1:11211".parse().unwrap();
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut launch = Launch {
+            open: BTreeSet::from([addr]),
+            pids: BTreeMap::new(),
+            early: BTreeMap::new(),
+            stdin: Box::pin(near),
+            results: Vec::new(),
+        };
+        let start = Instant::now();
+        launch.heard_of_join(start, addr, Ok(())).await;
+        assert!(launch.results.is_empty() && launch.open.contains(&addr));
+        launch.heard_of_start(start, addr, 4711).await;
+        launch.close(start).await;
+        assert_eq!(launch.results.len(), 1);
+        drop(launch);
+        let mut told = String::new();
+        far.read_to_string(&mut told).await.unwrap();
+        assert_eq!(told, "joined 11211 4711\n");
+    }
 }
