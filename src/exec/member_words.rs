@@ -38,7 +38,7 @@ const KNOWN: [(&[&str], &str, &str); 10] = [
             "serverid",
         ],
         "its myid and its zoo.cfg do not fit each other",
-        "have both written anew, ids that a host has are kept: arcusctl zookeeper init",
+        "write the number that zoo.cfg has for this host (server.N) into myid in its data directory; where there is no myid: arcusctl zookeeper init",
     ),
     (
         &["could not reserve enough space", "outofmemoryerror", "cannot allocate memory"],
