@@ -196,7 +196,7 @@ fn render_releases(hosts: &[HostReleases]) -> String {
         let _infallible = writeln!(
             text,
             "\n{} these go on with an older release until they are restarted:\n  {}\n\
-             restart cache nodes with arcusctl memcached stop and start, members with arcusctl zookeeper restart --member",
+             restart cache nodes with arcusctl memcached restart CODE @outdated, members with arcusctl zookeeper restart",
             "note".yellow(),
             outdated.join("\n  ")
         );

@@ -98,7 +98,7 @@ fn a_changed_package_is_switched_to_under_running_servers() {
     assert!(list.stdout.contains("OK"), "{}", list.stdout);
 
     // The ensemble runs from the new tree with the old one's data; nodes live through that.
-    site.run(["zookeeper", "restart"]).success();
+    site.run(["zookeeper", "restart", "--all"]).success();
     let list = site.run(["memcached", "list", "cloud"]).success();
     assert!(list.stdout.contains("OK"), "{}", list.stdout);
     assert!(site.talk(0, 11211, "get kept\r\n").contains("value"));
@@ -279,7 +279,7 @@ fn an_install_of_arcus_sh_is_adopted_while_it_runs() {
 
     // What arcus.sh started can be stopped, and started anew from the release.
     site.run(["memcached", "stop", "hand"]).success();
-    site.run(["zookeeper", "restart"]).success();
+    site.run(["zookeeper", "restart", "--all"]).success();
     let again =
         site.run(["deploy", path(&conf), "--package", path(&second), "--output", "json"]).success().json();
     assert_eq!(again["plan"]["stages"], json!([]));

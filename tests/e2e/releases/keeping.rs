@@ -77,7 +77,7 @@ fn a_release_that_a_process_runs_is_kept_until_it_is_restarted() {
     deploy(&site, &conf, &fourth_package, &newest_only).success();
     // The ZooKeeper server still runs it.
     assert!(releases(&site, 0).contains(&first));
-    site.run(["zookeeper", "restart"]).success();
+    site.run(["zookeeper", "restart", "--all"]).success();
     deploy(&site, &conf, &fourth_package, &newest_only).success();
     assert_eq!(releases(&site, 0), sorted([&third, &fourth]));
     assert!(site.run(["memcached", "list", "cloud"]).success().stdout.contains("OK"));

@@ -85,7 +85,7 @@ fn a_running_cloud_is_rolled_back_and_forth() {
         assert!(exe.starts_with(&format!("/opt/arcus/releases/{second}/")), "{exe}");
     }
     assert_eq!(users(&site, conf, &first), ["zookeeper"]);
-    site.run(["zookeeper", "restart"]).success();
+    site.run(["zookeeper", "restart", "--all"]).success();
     assert_eq!(users(&site, conf, &first), [""; 0]);
     assert_eq!(users(&site, conf, &second), all);
     assert!(site.run(["memcached", "list", "cloud"]).success().stdout.contains("OK"));
