@@ -13,7 +13,7 @@ use crate::model::{Ensemble, EnsembleMember, NodeAddr};
 use crate::node::NodeLink;
 use crate::plan::{MemberLayout, ServerList, Target, Voters, by_hand, server_list};
 use crate::remote::{Script, scripts};
-use crate::zk::{MemberState, ZooKeeper, probe_member, running_config};
+use crate::zk::{MemberState, ZooKeeper, by_name, names_by_address, probe_member, running_config};
 
 /// An election is over in less; a member that has no quorum for so long takes none away when it goes.
 const ELECTION: Duration = Duration::from_secs(5);
@@ -84,9 +84,20 @@ impl Operator {
         Ok(format!("stopped, is no member any more; its data stays in {}", layout.data_dir))
     }
 
-    pub(super) async fn reconfigure(&self, servers: &[String]) -> Result<String, Failure> {
-        let wanted = server_list(&servers.join("\n"));
-        let asked = async { self.zookeeper().await?.reconfigure(servers).await };
+    pub(super) async fn reconfigure(&self, from: &[String], servers: &[String]) -> Result<String, Failure> {
+        let (planned, wanted) = (server_list(&from.join("\n")), server_list(&servers.join("\n")));
+        let asked = async {
+            let zookeeper = self.zookeeper().await?;
+            let (text, version) = zookeeper.servers().await?;
+            let present = server_list(&text);
+            if present == wanted {
+                return Ok(());
+            }
+            if present != planned {
+                return Err(others_changed_it());
+            }
+            if zookeeper.reconfigure(servers, version).await? { Ok(()) } else { Err(others_changed_it()) }
+        };
         match asked.await {
             Ok(()) => {}
             // A leader that takes itself out closes its connections, also the one that would have told of it.
@@ -118,13 +129,17 @@ impl Operator {
     pub(super) async fn tell_nodes(&self, nodes: &[NodeAddr], zookeeper: &str) -> Vec<StepResult> {
         let start = Instant::now();
         let limit = self.settings.timeouts.zookeeper;
+        let named = &match Ensemble::parse(zookeeper) {
+            Ok(ensemble) => names_by_address(&ensemble, limit).await,
+            Err(_) => BTreeMap::new(),
+        };
         join_all(nodes.iter().map(|node| async move {
             let told = async {
                 let mut link = NodeLink::open(&self.fleet, *node, limit).await?;
-                link.ask(&format!("zkensemble set {zookeeper}")).await
+                link.follow(zookeeper, |list| by_name(list, named)).await
             };
             let outcome = match told.await {
-                Ok(_) => Outcome::done(format!("follows {zookeeper}")),
+                Ok(()) => Outcome::done(format!("follows {zookeeper}")),
                 Err(failure) => Outcome::Failed { failure: failure.hint(by_hand(*node, zookeeper)) },
             };
             StepResult::since(start, Target::Node(*node), outcome)
@@ -180,6 +195,14 @@ impl Operator {
             .hint("see how far behind it is: arcusctl zookeeper status")),
         }
     }
+}
+
+fn others_changed_it() -> Failure {
+    Failure::refused(
+        "somebody else changed the servers of the ensemble meanwhile; theirs are left as they are",
+    )
+    .cause("they are not what they were when this change was planned")
+    .hint("see who runs with what: arcusctl zookeeper status; then run the command again")
 }
 
 /// What it would mean to stop a member now.
