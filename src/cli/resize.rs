@@ -16,7 +16,7 @@ use crate::model::{Ensemble, EnsembleMember, NodeAddr};
 use crate::node::NodeLink;
 use crate::plan::{self, EnsembleWish, Resize, ResizeSeen, Risk, ServerList};
 use crate::report::{Document, EnsembleList};
-use crate::zk::running_config;
+use crate::zk::{by_name, names_by_address, running_config};
 
 /// What a round may be about: a leader that is to go is restarted first, and an election may go on meanwhile.
 const ROUNDS_OF_A_MEMBER: usize = 4;
@@ -99,6 +99,11 @@ async fn run(context: &Context, args: &ResizeArgs, asked: Resize) -> Result<Docu
             break;
         }
     }
+    if !args.change.dry_run
+        && let Some(failure) = unfinished(settled, &parts)
+    {
+        parts.push(Document::of_failures(asked.command, &failure.into()));
+    }
     if settled {
         context.printer.headline("live cache nodes");
         parts.push(tell(context, &asked, args.change, &subject).await);
@@ -113,6 +118,15 @@ async fn run(context: &Context, args: &ResizeArgs, asked: Resize) -> Result<Docu
 fn is_through(part: &Document) -> bool {
     let skipped = part.results.iter().any(|result| !matches!(result.outcome, Outcome::Done { .. }));
     part.failures.is_empty() && !skipped && !part.interrupted
+}
+
+/// All went well, and yet something was left to do each time: nothing else would say so.
+fn unfinished(settled: bool, parts: &[Document]) -> Option<Failure> {
+    (!settled && parts.iter().all(is_through)).then(|| {
+        Failure::failed("the change is not finished: there was still something to do after each step")
+            .cause("perhaps the members elected another leader again and again")
+            .hint("see arcusctl zookeeper status, and run the command again: it goes on from there")
+    })
 }
 
 /// One change is planned at a time, and the operator is asked once.
@@ -183,25 +197,28 @@ async fn nodes(
     reader.close().await;
     let tree = tree?;
     let live = tree.codes.values().flat_map(|code| members_of(code).into_keys());
-    let named = &names_by_address(ensemble).await;
+    let named = &names_by_address(ensemble, PROBE_LIMIT).await;
     Ok(join_all(live.map(|addr| async move {
         let limit = context.settings.timeouts.zookeeper;
         let asked = async { NodeLink::open(&context.fleet, addr, limit).await?.zookeeper().await };
-        let follows = asked.await.map(|list| {
-            let entries = list.split(',');
-            entries.map(|entry| named.get(entry).map_or(entry, String::as_str).to_owned()).collect()
-        });
+        let follows = asked.await.map(|list| by_name(&list, named));
         (addr, follows)
     }))
     .await)
 }
 
-/// Arcus's own ZooKeeper client tells addresses where it was given names.
-pub(super) async fn names_by_address(ensemble: &Ensemble) -> BTreeMap<String, String> {
-    let resolving = ensemble.members().iter().map(|member| async move {
-        let lookup = tokio::net::lookup_host((member.host.as_str(), member.client_port.get()));
-        let found = tokio::time::timeout(PROBE_LIMIT, lookup).await.ok()?.ok()?;
-        Some(found.map(|address| (address.to_string(), member.to_string())).collect::<Vec<_>>())
-    });
-    join_all(resolving).await.into_iter().flatten().flatten().collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_comes_to_no_end_is_no_success() {
+        let fine = || Document::of_parts("zookeeper remove", Vec::new());
+        let unended = unfinished(false, &[fine(), fine()]).unwrap();
+        assert!(unended.message.contains("not finished"), "{unended:?}");
+        assert_eq!(unfinished(true, &[fine(), fine()]), None);
+        // What went wrong is told already.
+        let broken = Document::of_failures("zookeeper remove", &Failure::failed("x").into());
+        assert_eq!(unfinished(false, &[fine(), broken]), None);
+    }
 }

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use super::complete;
 use super::context::Context;
 use super::memcached::{read_tree, unknown};
-use super::resize::names_by_address;
 use super::selecting::select;
+use super::zookeeper::PROBE_LIMIT;
 use crate::config::load_cloud;
 use crate::error::{Failure, FailureKind, Failures};
 use crate::inspect::{
@@ -23,7 +23,7 @@ use crate::model::{Cloud, HostName, NodeAddr, ServiceCode};
 use crate::plan::{NodeFacts, NodesSeen, Selection, Selector};
 use crate::report::{Document, MemberReport, StatusReport};
 use crate::status::{CloudSeen, CloudStatus, Wanted, judge};
-use crate::zk::probe_members;
+use crate::zk::{names_by_address, probe_members};
 
 /// For one answer of a cache node or to `srvr`; what takes longer hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
@@ -148,7 +148,7 @@ async fn look_without_zookeeper(
 }
 
 async fn judged(context: &Context, seen: &[CloudSeen]) -> Result<Vec<CloudStatus>, Failures> {
-    let names = context.look(names_by_address(&context.ensemble)).await?;
+    let names = context.look(names_by_address(&context.ensemble, PROBE_LIMIT)).await?;
     let wanted = Wanted {
         ensemble: &context.ensemble,
         names: &names,

@@ -18,15 +18,15 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::complete;
 use super::context::Context;
 use super::memcached::{read_tree, unknown};
-use super::resize::names_by_address;
 use super::screen::Screen;
+use super::zookeeper::PROBE_LIMIT;
 use crate::error::{Failure, FailureKind, Failures};
 use crate::inspect::{ArcusTree, inspect_answer, inspect_processes, others_of, registered_cloud};
 use crate::model::{HostName, NodeAddr, ServiceCode};
 use crate::node::NodeLink;
 use crate::report::Document;
 use crate::top::{Event, Key, Top, draw};
-use crate::zk::{Membership, ZooKeeper};
+use crate::zk::{Membership, ZooKeeper, names_by_address};
 
 /// For one answer of a node; what takes longer hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
@@ -76,7 +76,7 @@ pub(super) async fn top(context: &Context, args: &TopArgs, json: bool) -> Result
         return Err(unknown(code, &tree).into());
     }
     let mut top = Top::new(context.ensemble.clone(), context.settings.memcached.clone(), args.interval);
-    top.names = context.look(names_by_address(&context.ensemble)).await?;
+    top.names = context.look(names_by_address(&context.ensemble, PROBE_LIMIT)).await?;
     for event in registrations(&tree, args.code.as_ref(), &[]) {
         top.update(event, now());
     }

@@ -1,7 +1,8 @@
 //! Members one at a time: down and up again in sync, retired, and seen to have what the others have.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::{join_all, try_join_all};
 
@@ -12,8 +13,10 @@ use crate::model::{Ensemble, EnsembleMember, NodeAddr};
 use crate::node::NodeLink;
 use crate::plan::{MemberLayout, ServerList, Target, Voters, by_hand, server_list};
 use crate::remote::{Script, scripts};
-use crate::zk::{MemberState, ZooKeeper, probe_member, running_config};
+use crate::zk::{MemberState, ZooKeeper, by_name, names_by_address, probe_member, running_config};
 
+/// An election is over in less; a member that has no quorum for so long takes none away when it goes.
+const ELECTION: Duration = Duration::from_secs(5);
 /// Holds what is written to see whether all members have it.
 const PROBES: &str = "/arcusctl/probes";
 
@@ -47,41 +50,31 @@ impl Operator {
         Ok(format!("serves as {mode}, in sync with {} other(s)", in_sync.len() - 1))
     }
 
-    /// The others that serve, which must be a majority of each of `keep` if `member` is to be taken down.
+    /// The others that serve, which must be a majority of each of `keep` if `member` is to be taken down, unless it says
+    /// itself that it does not serve: then it has no vote to take away.
     async fn serving_without(
         &self,
         member: &EnsembleMember,
         keep: &[Voters],
     ) -> Result<Vec<EnsembleMember>, Failure> {
-        let mut others: Vec<EnsembleMember> = keep.iter().flat_map(|voters| voters.0.clone()).collect();
-        others.extend(self.ensemble.members().iter().cloned());
-        others.sort();
-        others.dedup();
-        others.retain(|other| other != member);
-        let states = join_all(others.iter().map(|other| probe_member(other, PROBE_LIMIT))).await;
-        let seen: Vec<(EnsembleMember, MemberState)> = others.into_iter().zip(states).collect();
-        let serves = |other: &EnsembleMember| {
-            seen.iter().any(|(seen, state)| seen == other && matches!(state, MemberState::Serving(_)))
-        };
-        for voters in keep {
-            let left = voters.0.iter().filter(|other| serves(other)).count();
-            if left < voters.quorum() {
-                let down = seen.iter().filter(|(other, _)| voters.0.contains(other) && !serves(other));
-                let down: Vec<String> =
-                    down.map(|(other, state)| format!("{other} is {}", state.describe())).collect();
-                return Err(Failure::refused(format!(
-                    "{member}: was left as it is; the quorum would be lost"
-                ))
-                .cause(format!(
-                    "without it {left} of {} members serve, and a quorum needs {}: {}",
-                    voters.0.len(),
-                    voters.quorum(),
-                    down.join("; ")
-                ))
-                .hint("bring up what is down, then run the command again"));
+        let mut everybody: Vec<EnsembleMember> = keep.iter().flat_map(|voters| voters.0.clone()).collect();
+        everybody.extend(self.ensemble.members().iter().cloned());
+        everybody.push(member.clone());
+        everybody.sort();
+        everybody.dedup();
+        let start = Instant::now();
+        let seen = loop {
+            let states = join_all(everybody.iter().map(|one| probe_member(one, PROBE_LIMIT))).await;
+            let seen: BTreeMap<EnsembleMember, MemberState> = everybody.iter().cloned().zip(states).collect();
+            match standing_of(member, keep, &seen) {
+                Standing::Spared => break seen,
+                Standing::Idle if start.elapsed() >= ELECTION => break seen,
+                Standing::Idle => tokio::time::sleep(ASK_EVERY).await,
+                Standing::Needed(failure) => return Err(failure),
             }
-        }
-        Ok(seen.iter().map(|(other, _)| other).filter(|other| serves(other)).cloned().collect())
+        };
+        let others = seen.into_iter().filter(|(other, state)| other != member && state.stats().is_some());
+        Ok(others.map(|(other, _)| other).collect())
     }
 
     pub(super) async fn retire_member(&self, layout: &MemberLayout) -> Result<String, Failure> {
@@ -91,9 +84,20 @@ impl Operator {
         Ok(format!("stopped, is no member any more; its data stays in {}", layout.data_dir))
     }
 
-    pub(super) async fn reconfigure(&self, servers: &[String]) -> Result<String, Failure> {
-        let wanted = server_list(&servers.join("\n"));
-        let asked = async { self.zookeeper().await?.reconfigure(servers).await };
+    pub(super) async fn reconfigure(&self, from: &[String], servers: &[String]) -> Result<String, Failure> {
+        let (planned, wanted) = (server_list(&from.join("\n")), server_list(&servers.join("\n")));
+        let asked = async {
+            let zookeeper = self.zookeeper().await?;
+            let (text, version) = zookeeper.servers().await?;
+            let present = server_list(&text);
+            if present == wanted {
+                return Ok(());
+            }
+            if present != planned {
+                return Err(others_changed_it());
+            }
+            if zookeeper.reconfigure(servers, version).await? { Ok(()) } else { Err(others_changed_it()) }
+        };
         match asked.await {
             Ok(()) => {}
             // A leader that takes itself out closes its connections, also the one that would have told of it.
@@ -125,13 +129,17 @@ impl Operator {
     pub(super) async fn tell_nodes(&self, nodes: &[NodeAddr], zookeeper: &str) -> Vec<StepResult> {
         let start = Instant::now();
         let limit = self.settings.timeouts.zookeeper;
+        let named = &match Ensemble::parse(zookeeper) {
+            Ok(ensemble) => names_by_address(&ensemble, limit).await,
+            Err(_) => BTreeMap::new(),
+        };
         join_all(nodes.iter().map(|node| async move {
             let told = async {
                 let mut link = NodeLink::open(&self.fleet, *node, limit).await?;
-                link.ask(&format!("zkensemble set {zookeeper}")).await
+                link.follow(zookeeper, |list| by_name(list, named)).await
             };
             let outcome = match told.await {
-                Ok(_) => Outcome::done(format!("follows {zookeeper}")),
+                Ok(()) => Outcome::done(format!("follows {zookeeper}")),
                 Err(failure) => Outcome::Failed { failure: failure.hint(by_hand(*node, zookeeper)) },
             };
             StepResult::since(start, Target::Node(*node), outcome)
@@ -186,5 +194,90 @@ impl Operator {
             .cause(format!("{path} is not there after a sync"))
             .hint("see how far behind it is: arcusctl zookeeper status")),
         }
+    }
+}
+
+fn others_changed_it() -> Failure {
+    Failure::refused(
+        "somebody else changed the servers of the ensemble meanwhile; theirs are left as they are",
+    )
+    .cause("they are not what they were when this change was planned")
+    .hint("see who runs with what: arcusctl zookeeper status; then run the command again")
+}
+
+/// What it would mean to stop a member now.
+#[derive(Debug, PartialEq)]
+enum Standing {
+    /// The others are a quorum, or nothing of it listens.
+    Spared,
+    /// The others are none, and it says that it does not serve; they may be electing.
+    Idle,
+    /// The others are none, and it serves, or does not say whether.
+    Needed(Failure),
+}
+
+fn standing_of(
+    member: &EnsembleMember,
+    keep: &[Voters],
+    seen: &BTreeMap<EnsembleMember, MemberState>,
+) -> Standing {
+    let serves = |one: &EnsembleMember| seen.get(one).is_some_and(|state| state.stats().is_some());
+    let left = |voters: &Voters| voters.0.iter().filter(|one| *one != member && serves(one)).count();
+    let Some(voters) = keep.iter().find(|voters| left(voters) < voters.quorum()) else {
+        return Standing::Spared;
+    };
+    match seen.get(member) {
+        Some(MemberState::Down { .. }) => return Standing::Spared,
+        Some(MemberState::NotServing) => return Standing::Idle,
+        _ => {}
+    }
+    let down = seen.iter().filter(|(other, _)| voters.0.contains(other) && !serves(other));
+    let down: Vec<String> = down.map(|(other, state)| format!("{other} is {}", state.describe())).collect();
+    let failure = Failure::refused(format!("{member}: was left as it is; the quorum would be lost"))
+        .cause(format!(
+            "without it {} of {} members serve, and a quorum needs {}: {}",
+            left(voters),
+            voters.0.len(),
+            voters.quorum(),
+            down.join("; ")
+        ))
+        .hint("bring up what is down, then run the command again");
+    Standing::Needed(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zk::Mode;
+
+    /// How member `a` stands when a, b and c are as given, and the majority of the three is to be kept.
+    fn standing(states: [MemberState; 3]) -> Standing {
+        let ensemble = Ensemble::parse("a:2181,b:2181,c:2181").unwrap();
+        let members = ensemble.members();
+        let seen = members.iter().cloned().zip(states).collect();
+        standing_of(&members[0], &[Voters(members.to_vec())], &seen)
+    }
+
+    fn down() -> MemberState {
+        MemberState::Down { reason: "connection refused".into() }
+    }
+
+    #[test]
+    fn who_did_not_serve_when_looked_at_and_serves_now_is_kept_when_the_others_are_no_quorum() {
+        let follower = || MemberState::serving(Mode::Follower);
+        let leader = || MemberState::serving(Mode::Leader);
+        assert_eq!(standing([follower(), leader(), follower()]), Standing::Spared);
+        let needed = standing([follower(), leader(), down()]);
+        assert!(
+            matches!(&needed, Standing::Needed(failure) if failure.causes[0].contains("c:2181 is down")),
+            "{needed:?}"
+        );
+        // What does not answer from here may have a vote all the same.
+        let hidden = MemberState::Unreachable { reason: "no answer".into() };
+        for state in [hidden, MemberState::Silent] {
+            assert!(matches!(standing([state, leader(), down()]), Standing::Needed(_)));
+        }
+        assert_eq!(standing([MemberState::NotServing, leader(), down()]), Standing::Idle);
+        assert_eq!(standing([down(), leader(), down()]), Standing::Spared);
     }
 }

@@ -141,7 +141,7 @@ impl Operator {
                 self.cycle_member(layout, config.as_deref(), keep, events).await
             }
             (Action::RetireMember { layout }, _) => self.retire_member(layout).await,
-            (Action::Reconfigure { servers }, _) => self.reconfigure(servers).await,
+            (Action::Reconfigure { from, servers }, _) => self.reconfigure(from, servers).await,
             (Action::ProveSync { members }, _) => self.prove_sync(members).await,
             (Action::RejoinNode { code, .. }, Target::Node(addr)) => self.rejoin_node(*addr, code).await,
             (Action::CreateStructure, _) => self.create_structure().await,

@@ -16,6 +16,8 @@ use crate::remote::{Fleet, Stream};
 
 /// For a connection past the host's sshd; a firewall may swallow it.
 const DIRECT_LIMIT: Duration = Duration::from_secs(2);
+/// A node has no way to tell that it turned to other ZooKeeper members but to be asked.
+const TURN_EVERY: Duration = Duration::from_millis(200);
 /// No line of an answer is longer: keys have 4000 bytes at most.
 const LONGEST_LINE: u64 = 1 << 16;
 
@@ -173,6 +175,34 @@ impl NodeLink {
         Ok(addresses.collect::<Vec<_>>().join(","))
     }
 
+    /// Has it follow the members of `list`, and sees that it does: it takes the list, and then turns to it. `same` makes two
+    /// lists of the same members equal.
+    ///
+    /// # Errors
+    /// When it does not answer, or still follows others when its time is up.
+    pub async fn follow<T: PartialEq>(
+        &mut self,
+        list: &str,
+        same: impl Fn(&str) -> T,
+    ) -> Result<(), Failure> {
+        self.ask(&format!("zkensemble set {list}")).await?;
+        let deadline = Instant::now() + self.limit;
+        loop {
+            let said = self.zookeeper().await?;
+            if same(&said) == same(list) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let addr = self.addr;
+                return Err(Failure::failed(format!(
+                    "{addr}: took the new list of members, and does not follow it"
+                ))
+                .cause(format!("after {} s zkensemble get still says {said}", self.limit.as_secs_f32())));
+            }
+            tokio::time::sleep(TURN_EVERY).await;
+        }
+    }
+
     /// What it has under `key`; `None` when it has nothing.
     ///
     /// # Errors
@@ -322,6 +352,8 @@ async fn bounded<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use tokio::io::duplex;
 
     use super::*;
@@ -365,6 +397,22 @@ mod tests {
         assert_eq!(node.get("other").await.unwrap(), None);
         let gone = node.delete("key").await.unwrap_err();
         assert_eq!(gone.message, "10.0.0.1:11211: does not answer 'delete'");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_took_a_list_is_asked_until_it_follows_it() {
+        const OLD: &str = "10.0.0.1:2181 \r\n\n\r\n";
+        const NEW: &str = "10.0.0.1:2181 10.0.0.2:2181 \r\n\n\r\n";
+        let wanted = "10.0.0.2:2181,10.0.0.1:2181";
+        let members = |list: &str| list.split(',').map(str::to_owned).collect::<BTreeSet<_>>();
+        let mut turns = node(&["VERSION 1.15.0\r\n", "OK\r\n", OLD, NEW]).await.unwrap();
+        turns.follow(wanted, members).await.unwrap();
+        let answers: Vec<&'static str> =
+            ["VERSION 1.15.0\r\n", "OK\r\n"].into_iter().chain(std::iter::repeat_n(OLD, 100)).collect();
+        let mut stays = node(answers.leak()).await.unwrap();
+        let failure = stays.follow(wanted, members).await.unwrap_err();
+        assert!(failure.message.contains("does not follow it"), "{failure}");
+        assert!(failure.causes[0].ends_with("still says 10.0.0.1:2181"), "{failure}");
     }
 
     #[tokio::test]

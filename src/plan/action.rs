@@ -55,8 +55,8 @@ pub enum Action {
     CycleMember { layout: MemberLayout, runs: bool, config: Option<String>, keep: Vec<Voters> },
     /// Stop a member that votes no more, and set its `zoo.cfg` aside so that nobody starts it by mistake; its data stays.
     RetireMember { layout: MemberLayout },
-    /// Have ZooKeeper change the list of its servers; each as `server.N=…`.
-    Reconfigure { servers: Vec<String> },
+    /// Have ZooKeeper change the list of its servers, which must still be `from`; each as `server.N=…`.
+    Reconfigure { from: Vec<String>, servers: Vec<String> },
     /// Write through one member and read it through each.
     ProveSync { members: Vec<EnsembleMember> },
     /// Tell live cache nodes which members there are.
@@ -276,7 +276,7 @@ impl fmt::Display for Action {
             Self::RetireMember { layout } => {
                 write!(out, "stop ZooKeeper, set {}/zoo.cfg aside", layout.conf_dir)
             }
-            Self::Reconfigure { servers } => {
+            Self::Reconfigure { servers, .. } => {
                 write!(out, "have ZooKeeper change its servers to {}", servers.join(" "))
             }
             Self::ProveSync { members } => {

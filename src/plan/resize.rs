@@ -13,6 +13,7 @@ mod change;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ensemble_rolling::refuse_untold;
 use super::zoo_cfg::{self, ServerList};
 use super::{EnsembleWish, MemberLayout, Members, Plan, Target, layouts};
 use crate::error::{Failure, Failures};
@@ -50,10 +51,14 @@ pub struct ResizeSeen {
 /// When the ensemble would lose its quorum or its data on the way, and when what the members run with fits neither what
 /// is listed nor what is named.
 pub fn resize(asked: &Resize, seen: &ResizeSeen) -> Result<Plan, Failures> {
+    refuse_untold(&seen.members, &seen.running)?;
     let layouts = by_id(layouts(&asked.wish, &seen.members)?);
     refuse_moving(asked)?;
     let seen = &with_those_alone(seen, &layouts);
-    let (old, new) = next_change(asked, seen, &layouts)?;
+    // Where nobody serves and all may be restarted at once, it is what they would start with that counts.
+    let at_rest = seen.running.is_empty() && asked.at_once;
+    let lists = if at_rest { &lists_at_rest(seen, &layouts) } else { &seen.running };
+    let (old, new) = next_change(asked, lists, &layouts)?;
     let members = seen.members.iter().map(|(member, state, seen)| (member, (state, seen.as_ref().ok())));
     let change =
         Change { asked, members: members.collect(), running: &seen.running, layouts: &layouts, old, new };
@@ -79,10 +84,14 @@ fn with_those_alone(seen: &ResizeSeen, layouts: &BTreeMap<u32, MemberLayout>) ->
     let mut seen = seen.clone();
     for (member, list) in &mut seen.running {
         if list.is_empty() {
-            *list = zoo_cfg::list_of(layouts.values().filter(|layout| layout.member == *member));
+            *list = alone(member, layouts);
         }
     }
     seen
+}
+
+fn alone(member: &EnsembleMember, layouts: &BTreeMap<u32, MemberLayout>) -> ServerList {
+    zoo_cfg::list_of(layouts.values().filter(|layout| layout.member == *member))
 }
 
 fn by_id(layouts: Vec<MemberLayout>) -> BTreeMap<u32, MemberLayout> {
@@ -109,7 +118,7 @@ fn refuse_moving(asked: &Resize) -> Result<(), Failures> {
 /// The list that some members may still run with, and the one that all are to run with next.
 fn next_change(
     asked: &Resize,
-    seen: &ResizeSeen,
+    seen: &BTreeMap<EnsembleMember, ServerList>,
     layouts: &BTreeMap<u32, MemberLayout>,
 ) -> Result<(BTreeSet<u32>, BTreeSet<u32>), Failures> {
     refuse_strangers(asked, seen, layouts)?;
@@ -119,12 +128,16 @@ fn next_change(
     };
     let wanted: BTreeSet<u32> = asked.wanted.members().iter().filter_map(id_of).collect();
     // A member that was told to go may run on by itself with a list that nobody else has any more.
-    let lists: BTreeSet<BTreeSet<u32>> = seen.running.values().map(ids).collect();
+    let lists: BTreeSet<BTreeSet<u32>> = seen.values().map(ids).collect();
     let lists: Vec<BTreeSet<u32>> = lists.into_iter().collect();
     let distance = |list: &BTreeSet<u32>| list.symmetric_difference(&wanted).count();
     match lists.as_slice() {
         [] => Err(Failure::unreachable("no member of the ensemble serves")
-            .hint("start it first: arcusctl zookeeper start; see arcusctl zookeeper status")
+            .hint(format!(
+                "start it first: arcusctl -z {} zookeeper start; see arcusctl zookeeper status",
+                asked.wish.ensemble
+            ))
+            .hint("a change by --all that was cut short goes on with --all, while nobody serves too")
             .into()),
         [settled] => one_further(asked, settled, &wanted, layouts),
         [one, other] if one.symmetric_difference(other).count() == 1 => {
@@ -135,7 +148,7 @@ fn next_change(
             }
         }
         _ => {
-            let said = seen.running.iter().map(|(member, list)| {
+            let said = seen.iter().map(|(member, list)| {
                 let ids: Vec<String> = list.keys().map(ToString::to_string).collect();
                 format!("{member} runs with servers {}", ids.join(","))
             });
@@ -146,6 +159,24 @@ fn next_change(
                 .into())
         }
     }
+}
+
+/// The lists that members would start with: where a change of all at once was cut short, nobody serves. What ZooKeeper keeps
+/// itself may be behind what the others have.
+fn lists_at_rest(
+    seen: &ResizeSeen,
+    layouts: &BTreeMap<u32, MemberLayout>,
+) -> BTreeMap<EnsembleMember, ServerList> {
+    let written = seen.members.iter().filter_map(|(member, _, seen)| {
+        let here = seen.as_ref().ok()?;
+        let config = here.config.as_deref().filter(|config| !zoo_cfg::is_reconfigured(config))?;
+        let list = zoo_cfg::server_list(config);
+        match list.is_empty() {
+            true => here.has_data.then(|| (member.clone(), alone(member, layouts))),
+            false => Some((member.clone(), list)),
+        }
+    });
+    written.collect()
 }
 
 /// All run with `settled`: the next of those who are named comes or goes.
@@ -182,12 +213,12 @@ fn one_further(
 /// Every server that a member runs with must be one that is known here, at the address it has here.
 fn refuse_strangers(
     asked: &Resize,
-    seen: &ResizeSeen,
+    seen: &BTreeMap<EnsembleMember, ServerList>,
     layouts: &BTreeMap<u32, MemberLayout>,
 ) -> Result<(), Failures> {
     let known = zoo_cfg::list_of(layouts.values());
     let mut strangers: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (member, list) in &seen.running {
+    for (member, list) in seen {
         for (id, server) in list.iter().filter(|(id, server)| known.get(id) != Some(server)) {
             strangers.entry(format!("server.{id}={server}")).or_default().push(member.to_string());
         }

@@ -130,6 +130,18 @@ impl ResizeSeen {
         assert!(ids.len() <= 2, "{when}: {ids:?}");
     }
 
+    /// Who has no majority of its list up runs on and serves nobody.
+    fn serve_by_majority(&mut self) {
+        let up = |server: &zoo_cfg::Server| self.running.contains_key(&named(&server.host));
+        let short = |list: &ServerList| list.values().filter(|server| up(server)).count() <= list.len() / 2;
+        let idle: Vec<EnsembleMember> =
+            self.running.iter().filter(|(_, list)| short(list)).map(|(member, _)| member.clone()).collect();
+        for member in idle {
+            *self.of(&member).0 = MemberState::NotServing;
+            self.running.remove(&member);
+        }
+    }
+
     /// Does the first `steps` steps of a plan, and of the one after them only that a member is stopped.
     fn after(&self, plan: &Plan, steps: usize) -> Self {
         let mut seen = self.clone();
@@ -411,4 +423,163 @@ fn where_zookeeper_rewrote_its_files_it_changes_the_list_itself() {
     );
     asked.wish.settings.properties.clear();
     assert!(refused(&asked, &seen).contains("the settings leave that off"));
+}
+
+/// Its host and its port are lost.
+fn lose(seen: &mut ResizeSeen, name: &str) {
+    seen.stop(&named(name));
+    let lost = seen.members.iter_mut().find(|(member, ..)| *member == named(name)).unwrap();
+    lost.1 = MemberState::Unreachable { reason: "no answer within 3 s".into() };
+    lost.2 = Err(Failure::unreachable("cannot connect with ssh"));
+}
+
+#[test]
+fn a_member_that_serves_and_does_not_tell_its_list_is_neither_restarted_nor_passed_over() {
+    for asked in [add("a,b,c,d", "d"), remove("a,b,c", "d"), add("a,b,c", "d")] {
+        let voters = if asked.command == "zookeeper add" && asked.listed.members().len() == 4 {
+            "a,b,c,d"
+        } else {
+            "a,b,c"
+        };
+        let mut seen = serving(&asked, voters, "a");
+        seen.running.remove(&named("b"));
+        let told = refused(&asked, &seen);
+        assert!(told.contains("b:2181: serves, but does not tell"), "{told}");
+    }
+}
+
+#[test]
+fn who_runs_and_does_not_serve_is_restarted_only_when_that_is_agreed_to_and_looked_at_again() {
+    let asked = add("a,b,c,d", "d");
+    let mut seen = serving(&asked, "a,b,c,d", "a");
+    seen.running.remove(&named("c"));
+    *seen.of(&named("c")).0 = MemberState::Silent;
+    let plan = resize(&asked, &seen).unwrap();
+    assert!(
+        matches!(&plan.risk, Risk::Interrupts { what } if what.starts_with("1 running")),
+        "{:?}",
+        plan.risk
+    );
+    let Action::CycleMember { keep, .. } = &plan.stages[0].steps[0].action else { panic!("{plan:#?}") };
+    assert_eq!(keep, &[crate::plan::Voters(asked.wanted.members().to_vec())]);
+    // What has no process can be started unasked.
+    seen.stop(&named("c"));
+    assert_eq!(resize(&asked, &seen).unwrap().risk, Risk::Harmless);
+}
+
+#[test]
+fn two_lost_members_are_taken_out_one_after_the_other() {
+    // Five of seven are left: they are restarted one by one.
+    let seven = remove("a,b,c,d,e,f,g", "f,g");
+    let mut seen = serving(&seven, "a,b,c,d,e,f,g", "a");
+    ["f", "g"].iter().for_each(|name| lose(&mut seen, name));
+    let steps = seen.settle(&seven);
+    assert_eq!(seen.lists(), BTreeSet::from(["a,b,c,d,e".to_owned()]));
+    assert!(!steps.iter().any(|step| step.starts_with("f:") || step.starts_with("g:")), "{steps:#?}");
+    // Three of five are a quorum, and none of them can be done without: all at once.
+    let mut five = remove("a,b,c,d,e", "d,e");
+    let mut seen = serving(&five, "a,b,c,d,e", "a");
+    ["d", "e"].iter().for_each(|name| lose(&mut seen, name));
+    let told = refused(&five, &seen);
+    assert!(told.contains("without losing the quorum") && !told.contains("cannot be looked at"), "{told}");
+    five.at_once = true;
+    let steps = seen.settle(&five);
+    assert_eq!(seen.lists(), BTreeSet::from(["a,b,c".to_owned()]));
+    assert!(!steps.iter().any(|step| step.starts_with("d:") || step.starts_with("e:")), "{steps:#?}");
+    // One that is to stay must be in reach.
+    let one = remove("a,b,c,d,e,f,g", "f");
+    let mut seen = serving(&one, "a,b,c,d,e,f,g", "a");
+    ["f", "g"].iter().for_each(|name| lose(&mut seen, name));
+    assert!(refused(&one, &seen).contains("g:2181: cannot be looked at"));
+}
+
+#[test]
+fn all_at_once_cut_short_at_any_step_is_finished_by_giving_it_again() {
+    for (mut asked, voters) in [
+        (add("a", "b"), "a"),
+        (add("a,b", "c"), "a,b"),
+        (remove("a,b,c", "c"), "a,b,c"),
+        (remove("a,b", "b"), "a,b"),
+    ] {
+        asked.at_once = true;
+        let seen = serving(&asked, voters, "a");
+        let plan = resize(&asked, &seen).unwrap();
+        for steps in 0..plan.steps().count() {
+            let mut cut = seen.after(&plan, steps);
+            cut.serve_by_majority();
+            cut.settle(&asked);
+            let wanted: Vec<&str> =
+                asked.wanted.members().iter().map(|member| member.host.as_str()).collect();
+            assert_eq!(cut.lists(), BTreeSet::from([wanted.join(",")]), "{} after {steps}", asked.command);
+        }
+    }
+}
+
+#[test]
+fn one_that_cannot_be_stopped_does_not_leave_the_others_down() {
+    let mut asked = add("a,b", "c");
+    asked.at_once = true;
+    let plan = resize(&asked, &serving(&asked, "a,b", "a")).unwrap();
+    let stages: Vec<(&str, Gate)> = plan.stages.iter().map(|stage| (stage.title, stage.gate)).collect();
+    // What is between the stop and the start of a member keeps it from its start when it is left out.
+    assert_eq!(
+        stages[..4],
+        [
+            ("Configure", Gate::Unbroken),
+            ("Stop", Gate::Unbroken),
+            ("Start", Gate::OwnTarget),
+            ("Quorum", Gate::OwnTarget)
+        ]
+    );
+}
+
+#[test]
+fn without_all_nobody_is_started_and_it_is_said_how_everybody_is() {
+    let asked = add("a", "b");
+    let mut seen = serving(&asked, "a", "a");
+    seen.stop(&named("a"));
+    let failures = resize(&asked, &seen).unwrap_err();
+    let hints = failures.as_slice()[0].hints.join("; ");
+    assert!(hints.contains("arcusctl -z a:2181,b:2181 zookeeper start"), "{hints}");
+}
+
+#[test]
+fn a_server_of_no_ensemble_on_a_host_that_was_named_by_mistake_is_left_alone() {
+    let asked = remove("a,b,c", "x");
+    let mut seen = serving(&asked, "a,b,c", "a");
+    for config in ["clientPort=2181\n", "dynamicConfigFile=/x/zoo.cfg.dynamic.1\n"] {
+        seen.of(&named("x")).1.config = Some(config.to_owned());
+        assert!(resize(&asked, &seen).unwrap().is_empty(), "{config}");
+    }
+    // One that was ours, as ZooKeeper itself has it once it is out.
+    let ours = "dynamicConfigFile=/x/zoo.cfg.dynamic.1\nserver.1=a:2888:3888:participant\nserver.2=b:2888:3888:participant\n";
+    seen.of(&named("x")).1.config = Some(ours.to_owned());
+    assert_eq!(described(&resize(&asked, &seen).unwrap()).len(), 1);
+}
+
+#[test]
+fn a_newcomer_whose_files_zookeeper_took_over_is_gone_on_with_and_they_are_left_to_it() {
+    let mut asked = add("a,b,c", "d");
+    asked.wish.settings.properties.insert("reconfigEnabled".into(), "true".into());
+    let mut seen = serving(&asked, "a,b,c", "b");
+    let dynamic = |names: &[&str]| {
+        let servers = names.iter().enumerate();
+        let lines =
+            servers.map(|(place, name)| format!("server.{}={name}:2888:3888:participant\n", place + 1));
+        format!("dynamicConfigFile=/x/zoo.cfg.dynamic.1\n{}", lines.collect::<String>())
+    };
+    for name in ["a", "b", "c"] {
+        seen.of(&named(name)).1.config = Some(dynamic(&["a", "b", "c"]));
+    }
+    // It was configured and started; then the run was cut short, and it went down.
+    let here = seen.of(&named("d")).1;
+    (here.myid, here.has_data) = (Some(4), true);
+    here.config = Some(dynamic(&["a", "b", "c", "d"]));
+    let plan = resize(&asked, &seen).unwrap();
+    assert_eq!(described(&plan)[0], "d:2181: start ZooKeeper, wait until it is in sync");
+    let Action::Reconfigure { from, .. } = &plan.stages[1].steps[0].action else { panic!("{plan:#?}") };
+    assert_eq!(from.len(), 3, "{from:?}");
+    // Of another ensemble, its znodes are not ours.
+    seen.of(&named("d")).1.config = Some(dynamic(&["x", "y", "z", "d"]));
+    assert!(refused(&asked, &seen).contains("keeps znodes of an earlier time"));
 }

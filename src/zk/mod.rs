@@ -11,4 +11,4 @@ mod servers;
 pub use client::{ZnodeAnswer, ZnodeSeen, ZooKeeper};
 pub use four_letter::{MemberState, Mode, ServerStats, ask_word, probe_member, probe_members};
 pub use membership::{MemberSession, Members, Membership};
-pub use servers::running_config;
+pub use servers::{by_name, names_by_address, running_config};

@@ -1,7 +1,9 @@
 //! Which servers an ensemble consists of: what a running server says of it, and having ZooKeeper change it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures::future::join_all;
 use zookeeper_client::{EnsembleUpdate, Error};
 
 use super::ZooKeeper;
@@ -21,27 +23,57 @@ pub async fn running_config(member: &EnsembleMember, limit: Duration) -> Result<
     Ok(String::from_utf8_lossy(&asked?.0).into_owned())
 }
 
+/// What the members' addresses are called in the ensemble list: Arcus's own ZooKeeper client tells addresses where it was
+/// given names. A name that takes longer than `limit` to resolve is left out.
+pub async fn names_by_address(ensemble: &Ensemble, limit: Duration) -> BTreeMap<String, String> {
+    let resolving = ensemble.members().iter().map(|member| async move {
+        let lookup = tokio::net::lookup_host((member.host.as_str(), member.client_port.get()));
+        let found = tokio::time::timeout(limit, lookup).await.ok()?.ok()?;
+        Some(found.map(|address| (address.to_string(), member.to_string())).collect::<Vec<_>>())
+    });
+    join_all(resolving).await.into_iter().flatten().flatten().collect()
+}
+
+/// The members that a cache node says it follows, `list` with commas between, by the names that they have in the ensemble
+/// list.
+pub fn by_name(list: &str, named: &BTreeMap<String, String>) -> BTreeSet<String> {
+    list.split(',').map(|entry| named.get(entry).map_or(entry, String::as_str).to_owned()).collect()
+}
+
 impl ZooKeeper {
+    /// The servers as [`running_config`] has them, and the version of that list: the zxid of its last change.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer.
+    pub async fn servers(&self) -> Result<(String, i64), Failure> {
+        let (text, stat) = self.bounded("read /zookeeper/config", self.client.get_config()).await?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let version =
+            text.lines().find_map(|line| i64::from_str_radix(line.strip_prefix("version=")?, 16).ok());
+        Ok((text, version.unwrap_or(stat.mzxid)))
+    }
+
     /// Has ZooKeeper make these its servers, `server.N=host:peer:election:participant;client`, in one step that a quorum
-    /// of old and new members agrees to.
+    /// of old and new members agrees to. False when the list is not the one of `version` any more.
     ///
     /// # Errors
     /// When reconfiguration is off, is not allowed to everybody, or has no quorum.
-    pub async fn reconfigure(&self, servers: &[String]) -> Result<(), Failure> {
+    pub async fn reconfigure(&self, servers: &[String], version: i64) -> Result<bool, Failure> {
         let what = "change its servers";
         let update = EnsembleUpdate::New { ensemble: servers.iter().map(String::as_str) };
         let by_hand =
             format!("zkCli.sh: addauth digest super:PASSWORD, then reconfig -members {}", servers.join(","));
-        let changed = async { self.client.update_ensemble(update, None).await.map(|_| ()) };
+        let changed = async { self.client.update_ensemble(update, Some(version)).await.map(|_| ()) };
         let refused = async {
             match changed.await {
-                Err(error @ (Error::NoAuth | Error::ReconfigDisabled)) => Ok(Err(error)),
+                Err(error @ (Error::NoAuth | Error::ReconfigDisabled | Error::BadVersion)) => Ok(Err(error)),
                 Err(error) => Err(error),
                 Ok(()) => Ok(Ok(())),
             }
         };
         match self.bounded(what, refused).await? {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(true),
+            Err(Error::BadVersion) => Ok(false),
             Err(Error::NoAuth) => Err(Failure::refused("ZooKeeper does not let arcusctl change its servers")
                 .cause("/zookeeper/config may be written by the super user alone; skipACL is not set")
                 .hint(format!(

@@ -29,7 +29,8 @@ impl Change<'_> {
         self.configure_newcomers(plan, &newcomers);
         for layout in newcomers {
             let runs = self.seen(layout).is_some_and(|seen| seen.pid.is_some());
-            let action = Action::CycleMember { layout: layout.clone(), runs, config: None, keep: Vec::new() };
+            let keep = vec![self.voters(&self.old)];
+            let action = Action::CycleMember { layout: layout.clone(), runs, config: None, keep };
             plan.gated_stage("Join", Gate::Unbroken, vec![Step::new(member(layout), action)]);
         }
         let server = |layout: &MemberLayout| {
@@ -39,8 +40,9 @@ impl Change<'_> {
                 member.host, member.client_port
             )
         };
-        let servers = self.layouts_of(&self.new).map(server).collect();
-        let step = Step::new(Target::Ensemble, Action::Reconfigure { servers });
+        let servers_of = |ids| self.layouts_of(ids).map(server).collect();
+        let (from, servers) = (servers_of(&self.old), servers_of(&self.new));
+        let step = Step::new(Target::Ensemble, Action::Reconfigure { from, servers });
         plan.gated_stage("Reconfigure", Gate::Unbroken, vec![step]);
         self.prove(plan, &self.new);
         self.retire(plan);

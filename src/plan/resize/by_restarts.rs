@@ -23,8 +23,10 @@ impl Change<'_> {
     /// goes is stopped when nobody counts it any more.
     pub(super) fn by_restarts(&self, plan: &mut Plan) -> Result<(), Failures> {
         let due: Vec<&MemberLayout> =
-            self.layouts_of(&self.new).filter(|layout| !self.runs_with(layout, &self.new)).collect();
-        if self.old == self.new {
+            self.staying().filter(|layout| !self.runs_with(layout, &self.new)).collect();
+        // Where nobody serves, nobody comes up alone.
+        let at_rest = self.running.is_empty() && self.asked.at_once;
+        if self.old == self.new && !at_rest {
             return self.bring_up(plan, &due);
         }
         if due.is_empty() {
@@ -43,7 +45,7 @@ impl Change<'_> {
         let steps = self.in_turn(plan, due)?;
         let running = steps
             .iter()
-            .filter(|(.., action)| matches!(action, Action::CycleMember { keep, .. } if !keep.is_empty()))
+            .filter(|(.., action)| matches!(action, Action::CycleMember { runs: true, .. }))
             .count();
         for (title, layout, _, action) in steps {
             plan.gated_stage(title, Gate::Unbroken, vec![Step::new(member(layout), action)]);
@@ -59,6 +61,7 @@ impl Change<'_> {
     /// The list is as it should be; what is down is brought up with it.
     fn bring_up(&self, plan: &mut Plan, due: &[&MemberLayout]) -> Result<(), Failures> {
         let mut up = self.up();
+        let mut running = 0;
         for layout in due {
             let target = member(layout);
             let seen = self.seen(layout);
@@ -71,9 +74,13 @@ impl Change<'_> {
                 continue;
             }
             let config = self.new_config(layout, &self.new, plan);
+            running += usize::from(seen.is_some_and(|seen| seen.pid.is_some()));
             let step = Step::new(target, self.start(layout, config));
             plan.gated_stage("Restart", Gate::Unbroken, vec![step]);
             up.insert(layout.id);
+        }
+        if running > 0 {
+            plan.risk = Risk::Interrupts { what: one_at_a_time(running) };
         }
         if !plan.is_empty() {
             self.prove(plan, &up);
@@ -106,7 +113,7 @@ impl Change<'_> {
                 }
             }
         }
-        let keep = vec![self.voters(&self.old), self.voters(&self.new)];
+        let keep = self.keep();
         for layout in cycled {
             if !leads_on(&up, &self.old, layout.id) || !leads_on(&up, &self.new, layout.id) {
                 return Err(self.loss());
@@ -150,10 +157,10 @@ impl Change<'_> {
         !self.old.contains(&layout.id)
     }
 
-    /// The start of one that serves nobody, and takes no vote away.
+    /// The start of one that serves nobody, and takes no vote away, unless it serves by the time that its turn comes.
     fn start(&self, layout: &MemberLayout, config: Option<String>) -> Action {
         let runs = self.seen(layout).is_some_and(|seen| seen.pid.is_some());
-        Action::CycleMember { layout: layout.clone(), runs, config, keep: Vec::new() }
+        Action::CycleMember { layout: layout.clone(), runs, config, keep: self.keep() }
     }
 
     /// Members that are to go, are down, and could be started.
@@ -223,7 +230,7 @@ impl Change<'_> {
         let mut configure = Vec::new();
         let mut stop = Vec::new();
         let mut start = Vec::new();
-        for layout in self.layouts_of(&either) {
+        for layout in self.layouts_of(&either).filter(|layout| !self.is_lost(layout)) {
             let step = |action: Action| Step::new(member(layout), action);
             let seen = self.seen(layout);
             if seen.is_some_and(|seen| seen.pid.is_some()) {
@@ -240,13 +247,15 @@ impl Change<'_> {
             start.push(step(Action::StartMember { layout: layout.clone() }));
         }
         let stopped = stop.len();
-        plan.gated_stage("Stop", Gate::Unbroken, stop);
+        // Files first: where one cannot be written, nobody is stopped.
         plan.gated_stage("Configure", Gate::Unbroken, configure);
-        plan.gated_stage("Start", Gate::Unbroken, start);
-        let members = self.voters(&self.new).0;
-        let quorum = members.len() / 2 + 1;
-        let action = Action::AwaitQuorum { members, quorum };
-        plan.gated_stage("Quorum", Gate::Unbroken, vec![Step::new(Target::Ensemble, action)]);
+        plan.gated_stage("Stop", Gate::Unbroken, stop);
+        // One that could not be stopped goes on with the old list, and the others are not left down for it: majorities of the
+        // two lists have a member in common.
+        plan.gated_stage("Start", Gate::OwnTarget, start);
+        let members = self.staying().map(|layout| layout.member.clone()).collect();
+        let action = Action::AwaitQuorum { members, quorum: self.voters(&self.new).quorum() };
+        plan.gated_stage("Quorum", Gate::OwnTarget, vec![Step::new(Target::Ensemble, action)]);
         self.prove(plan, &self.new);
         self.retire(plan);
         plan.risk = Risk::Interrupts {

@@ -53,6 +53,28 @@ impl Change<'_> {
         self.running.get(&layout.member).is_some_and(|list| list.keys().copied().eq(ids.iter().copied()))
     }
 
+    /// It is to go in its turn, does not serve, and its host cannot be reached: nothing can be done to it, and nothing is
+    /// waited for from it. Whether the others are a quorum without it is another matter.
+    pub(super) fn is_lost(&self, layout: &MemberLayout) -> bool {
+        !self.asked.wanted.members().contains(&layout.member)
+            && !self.serves(layout)
+            && self.seen(layout).is_none()
+    }
+
+    /// Of those on the new list, the ones that something can be done to.
+    pub(super) fn staying(&self) -> impl Iterator<Item = &MemberLayout> {
+        self.layouts_of(&self.new).filter(|layout| !self.is_lost(layout))
+    }
+
+    /// While the change goes on, some count by the old list and some by the new one.
+    pub(super) fn keep(&self) -> Vec<Voters> {
+        let mut keep = vec![self.voters(&self.old)];
+        if self.new != self.old {
+            keep.push(self.voters(&self.new));
+        }
+        keep
+    }
+
     /// ZooKeeper rewrote the `zoo.cfg` of those who vote; it is its own from then on.
     pub(super) fn is_reconfigured(&self) -> bool {
         let both: BTreeSet<u32> = self.old.intersection(&self.new).copied().collect();
@@ -67,11 +89,15 @@ impl Change<'_> {
         let gone = |layout: &&MemberLayout| {
             !self.new.contains(&layout.id) && !self.asked.wanted.members().contains(&layout.member)
         };
-        // A host that was named by mistake may have a member of another ensemble.
+        // A host that was named by mistake may have a member of another ensemble, or a server that is of none: its zoo.cfg
+        // must have our servers, and itself among them. Where ZooKeeper keeps the list it took those out that went.
         let known = zoo_cfg::list_of(self.layouts.values());
         let left = |layout: &&MemberLayout| {
             self.seen(layout).and_then(|seen| seen.config.as_deref()).is_some_and(|config| {
-                zoo_cfg::server_list(config).iter().all(|(id, server)| known.get(id) == Some(server))
+                let list = zoo_cfg::server_list(config);
+                !list.is_empty()
+                    && (list.contains_key(&layout.id) || zoo_cfg::is_reconfigured(config))
+                    && list.iter().all(|(id, server)| known.get(id) == Some(server))
             })
         };
         self.layouts.values().filter(gone).filter(left).collect()
@@ -105,10 +131,10 @@ impl Change<'_> {
         Some(wanted)
     }
 
-    /// Everybody who is to vote must be in reach, fit to be started, and a newcomer without data of its own.
+    /// Everybody who is to vote on must be in reach, fit to be started, and a newcomer without data of its own.
     pub(super) fn refuse_unfit(&self) -> Result<(), Failures> {
         let mut failures = Vec::new();
-        for layout in self.layouts_of(&self.new) {
+        for layout in self.staying() {
             let Some((member, state, seen)) = self
                 .members
                 .get(&layout.member)
@@ -159,8 +185,8 @@ impl Change<'_> {
     }
 
     pub(super) fn prove(&self, plan: &mut Plan, among: &BTreeSet<u32>) {
-        let members = among.intersection(&self.new).copied().collect();
-        let action = Action::ProveSync { members: self.voters(&members).0 };
+        let members = self.staying().filter(|layout| among.contains(&layout.id));
+        let action = Action::ProveSync { members: members.map(|layout| layout.member.clone()).collect() };
         plan.gated_stage("Sync", Gate::Unbroken, vec![Step::new(Target::Ensemble, action)]);
     }
 
@@ -188,7 +214,7 @@ impl Change<'_> {
 pub(super) fn unseen(layout: &MemberLayout) -> Failure {
     Failure::unreachable(format!("{}: cannot be looked at on its host", layout.member))
         .cause("while the list of servers changes, every member that stays must be in reach")
-        .hint("mend its host, or take it out first: arcusctl zookeeper remove")
+        .hint("mend its host, or take it out first, with all others that are lost: arcusctl zookeeper remove MEMBER…")
 }
 
 pub(super) fn member(layout: &MemberLayout) -> Target {
