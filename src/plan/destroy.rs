@@ -11,10 +11,14 @@ use super::register::{clients_connected, unregister_changes};
 use super::{Action, EnsembleWish, Gate, Members, NodesSeen, Plan, Risk, Selection, Step, Target, layouts};
 use crate::error::{Failure, Failures};
 use crate::inspect::{
-    ArcusTree, Inspected, InstallSeen, MachineId, RemainsSeen, members_of, others_of, registered_cloud,
+    ArcusTree, Inspected, InstallSeen, MachineId, RemainsSeen, Surroundings, members_of, others_of,
+    registered_cloud,
 };
 use crate::model::{Ensemble, EnsembleMember, HostName, NodeAddr, ServiceCode};
 use crate::zk::MemberState;
+
+/// So many znodes are named in a message.
+const NAMED: usize = 10;
 
 /// What is to be taken away.
 #[derive(Clone, Debug)]
@@ -33,6 +37,8 @@ pub struct DestroyWish {
 pub struct DestroySeen {
     /// `None` when the ensemble does not serve; then nobody can say who else needs it.
     pub tree: Option<ArcusTree>,
+    /// What else the ensemble holds; only where its data is to go.
+    pub surroundings: Surroundings,
     pub nodes: NodesSeen,
     /// The cloud's hosts.
     pub hosts: Vec<(HostName, Inspected<RemainsSeen>)>,
@@ -75,7 +81,7 @@ pub fn destroy(wish: &DestroyWish, seen: &DestroySeen) -> Result<Plan, Failures>
     let code = &wish.code;
     let mut failures: Vec<Failure> = clients_connected(code, tree).into_iter().collect();
     if wish.with_data {
-        failures.extend(others_need_data(code, tree));
+        failures.extend(others_need_data(code, tree, &seen.surroundings));
         failures.extend(data_not_known(wish, seen));
     }
     Failures::none_of(failures)?;
@@ -172,12 +178,38 @@ fn unregister(plan: &mut Plan, code: &ServiceCode, tree: &ArcusTree) {
     }
 }
 
-/// Other clouds live in the same data.
-fn others_need_data(code: &ServiceCode, tree: &ArcusTree) -> Option<Failure> {
+/// Other clouds live in the same data, or somebody who has nothing to do with Arcus.
+fn others_need_data(code: &ServiceCode, tree: &ArcusTree, surroundings: &Surroundings) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    let strangers = surroundings.of_others(code.as_str());
+    if !strangers.is_empty() {
+        failures.push(
+            Failure::refused("this ensemble holds what is not of this cloud")
+                .cause(format!("there are: {}", some_of(&strangers)))
+                .hint(
+                    "see whose that is, and remove it with the tool that made it, or leave out --with-data",
+                ),
+        );
+    }
+    failures.extend(other_clouds(code, tree));
+    failures
+}
+
+fn some_of(paths: &[String]) -> String {
+    let named = paths.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match paths.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+fn other_clouds(code: &ServiceCode, tree: &ArcusTree) -> Option<Failure> {
     let mapped = tree.mappings.values().flat_map(|mapping| &mapping.codes);
     let mapped = mapped.filter_map(|child| child.split('^').next().map(str::to_owned));
     let mut others: BTreeSet<String> =
         tree.codes.keys().chain(&tree.replication_codes).cloned().chain(mapped).collect();
+    let in_use = tree.clients.iter().filter(|(_, clients)| !clients.is_empty());
+    others.extend(in_use.map(|(name, _)| name.clone()));
     others.remove(code.as_str());
     // A code below the replication root is another cloud even by the same name.
     if tree.replication_codes.contains(code.as_str()) {

@@ -64,6 +64,7 @@ fn running() -> DestroySeen {
     registered(&mut tree, "c", &["10.0.0.1:11211", "10.0.0.2:11211"]);
     let mut seen = DestroySeen {
         tree: Some(tree),
+        surroundings: Surroundings::default(),
         nodes: NodesSeen::default(),
         hosts: Vec::new(),
         member_hosts: BTreeMap::new(),
@@ -296,6 +297,21 @@ fn data_of_other_clouds_is_refused_with_their_names() {
     tree.replication_codes.insert("repl".into());
     let failures = destroy(&wish, &seen).unwrap_err();
     assert_eq!(failures.as_slice()[0].causes, ["registered are: other, repl"]);
+}
+
+#[test]
+fn data_of_whoever_else_uses_the_ensemble_is_refused() {
+    let wish = wish("10.0.0.1:2181", true);
+    let mut seen = with_members(running(), &wish, &["10.0.0.1"]);
+    let top = ["zookeeper", "arcus", "kafka"].map(str::to_owned).to_vec();
+    seen.surroundings = Surroundings(BTreeMap::from([("/".to_owned(), top)]));
+    let failures = destroy(&wish, &seen).unwrap_err();
+    assert_eq!(failures.as_slice()[0].causes, ["there are: /kafka"]);
+    // Clients of a cloud whose registration somebody removed are somebody's, too.
+    seen.surroundings = Surroundings::default();
+    seen.tree.as_mut().unwrap().clients.insert("left".into(), vec!["app".into()]);
+    let failures = destroy(&wish, &seen).unwrap_err();
+    assert_eq!(failures.as_slice()[0].causes, ["registered are: left"]);
 }
 
 #[test]
