@@ -153,6 +153,10 @@ mod logs_tests;
 mod remove_tests;
 
 #[cfg(test)]
+#[path = "scripts/process_tests.rs"]
+mod process_tests;
+
+#[cfg(test)]
 #[path = "scripts/prepare_tests.rs"]
 mod prepare_tests;
 
