@@ -127,13 +127,21 @@ impl Printer {
         Err(Failure::new(FailureKind::Interrupted, "not confirmed").hint("nothing was changed").into())
     }
 
-    /// Shows a line of a log that has just been written: to programs as one line of JSON.
-    pub fn log_line(self, line: &LogLine) {
-        if !self.json {
-            return output(&logs::render(std::slice::from_ref(line)));
-        }
-        // Texts and times can always be written as JSON.
-        raw_output(&(serde_json::to_string(line).unwrap_or_default() + "\n"));
+    /// Shows a line of a log that has just been written: to programs as one line of JSON. False once nobody reads any
+    /// more.
+    pub fn log_line(self, line: &LogLine) -> bool {
+        let mut stdout = anstream::stdout().lock();
+        self.log_line_to(&mut stdout, line)
+    }
+
+    fn log_line_to(self, out: &mut dyn Write, line: &LogLine) -> bool {
+        let text = if self.json {
+            // Texts and times can always be written as JSON.
+            serde_json::to_string(line).unwrap_or_default() + "\n"
+        } else {
+            tame(&logs::render(std::slice::from_ref(line))).into_owned()
+        };
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
     }
 
     /// Prints the document for programs.
@@ -281,4 +289,20 @@ fn error_line(line: &str) {
     let line = tame(line);
     log(&line);
     let _reader_gone = beside_bars(|| writeln!(anstream::stderr().lock(), "{line}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_of_logs_that_went_away_is_noticed() {
+        let line = LogLine { target: Target::Tree, at: None, line: "text".to_owned() };
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        for printer in [Printer::new(false, false), Printer::new(true, false)] {
+            assert!(printer.log_line_to(&mut writer, &line));
+        }
+        drop(reader);
+        assert!(!Printer::new(false, false).log_line_to(&mut writer, &line));
+    }
 }
