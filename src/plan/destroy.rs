@@ -83,6 +83,7 @@ pub fn destroy(wish: &DestroyWish, seen: &DestroySeen) -> Result<Plan, Failures>
     if wish.with_data {
         failures.extend(others_need_data(code, tree, &seen.surroundings));
         failures.extend(data_not_known(wish, seen));
+        failures.extend(members_elsewhere(wish, seen));
     }
     Failures::none_of(failures)?;
 
@@ -104,15 +105,19 @@ pub fn destroy(wish: &DestroyWish, seen: &DestroySeen) -> Result<Plan, Failures>
     for (host, remains) in &machines {
         let target = Target::Host((*host).clone());
         let needs = needs(wish, tree, &places, host, &going);
-        if !needs.is_empty() {
-            plan.hold(target.clone(), format!("keeps its releases: {}", needs.join(", ")));
+        let doubt = if needs.is_empty() { doubt(seen, &places, host, remains) } else { None };
+        if !needs.is_empty() || doubt.is_some() {
+            match doubt {
+                Some(failure) => plan.problem(target.clone(), failure),
+                None => plan.hold(target.clone(), format!("keeps its releases: {}", needs.join(", "))),
+            }
             let ports = ports_to_forget(&addrs, &places, host, remains);
             if !ports.is_empty() {
                 forget.push(Step::new(target, Action::ForgetNodes { ports }));
             }
             continue;
         }
-        note_what_stays(&mut plan, host, remains, &stopped, &going, wish);
+        note_what_stays(&mut plan, (host, &places.names[host]), remains, &stopped, &going, wish);
         if remains.ours.is_empty() {
             plan.hold(target, "has nothing of arcusctl");
         } else {
@@ -226,6 +231,34 @@ fn other_clouds(code: &ServiceCode, tree: &ArcusTree) -> Option<Failure> {
     )
 }
 
+/// An ensemble of which some members stay would be left without its quorum.
+fn members_elsewhere(wish: &DestroyWish, seen: &DestroySeen) -> Option<Failure> {
+    let is_here = |member: &EnsembleMember| {
+        let machine = seen.member_hosts.get(&member.host).and_then(machine_of);
+        let mut hosts = seen.hosts.iter();
+        hosts.any(|(host, remains)| {
+            let theirs = remains.as_ref().ok().and_then(|remains| remains.install.machine.as_ref());
+            *host == member.host || machine.is_some() && machine == theirs
+        })
+    };
+    let members = wish.ensemble.ensemble.members();
+    let elsewhere: Vec<String> =
+        members.iter().filter(|member| !is_here(member)).map(ToString::to_string).collect();
+    if elsewhere.is_empty() {
+        return None;
+    }
+    let unseen = members.iter().filter_map(|member| seen.member_hosts.get(&member.host)?.as_ref().err());
+    let unseen: BTreeSet<&str> = unseen.map(|failure| failure.message.as_str()).collect();
+    let failure = Failure::refused("not all members of the ensemble are on hosts of this cloud")
+        .cause(format!("elsewhere, or not seen to be here, are: {}", elsewhere.join(", ")));
+    let failure = unseen.into_iter().fold(failure, Failure::cause);
+    Some(failure.hint("leave out --with-data; single members leave an ensemble by arcusctl zookeeper remove"))
+}
+
+fn machine_of(install: &Inspected<InstallSeen>) -> Option<&MachineId> {
+    install.as_ref().ok().and_then(|install| install.machine.as_ref())
+}
+
 /// An ensemble that does not serve tells nobody what it is needed for.
 fn data_not_known(wish: &DestroyWish, seen: &DestroySeen) -> Option<Failure> {
     if seen.tree.is_some() {
@@ -270,9 +303,7 @@ impl<'a> Places<'a> {
             });
             names.insert(host, same.map(|(other, _)| other).collect());
         }
-        let member_hosts = seen.member_hosts.iter().map(|(host, install)| {
-            (host, install.as_ref().ok().and_then(|install| install.machine.as_ref()))
-        });
+        let member_hosts = seen.member_hosts.iter().map(|(host, install)| (host, machine_of(install)));
         Self {
             names,
             member_hosts: member_hosts.collect(),
@@ -323,6 +354,21 @@ fn needs(
     clouds.chain(members.map(|member| format!("ZooKeeper member {member} is there"))).collect()
 }
 
+/// A member may live there by another name: files of one do, and its own host cannot be asked.
+fn doubt(seen: &DestroySeen, places: &Places<'_>, host: &HostName, remains: &RemainsSeen) -> Option<Failure> {
+    let files = remains.theirs.iter().find(|name| name.starts_with("zookeeper/"))?;
+    let (member, failure) = seen.member_hosts.iter().find_map(|(member, install)| {
+        let is_known = places.names.values().any(|names| names.contains(member));
+        Some((member, install.as_ref().err().filter(|_| !is_known)?))
+    })?;
+    Some(
+        Failure::refused(format!("{host}: keeps its releases, since a ZooKeeper member may live there"))
+            .cause(format!("there is {files}, and whether {member} is the same machine cannot be told"))
+            .cause(&failure.message)
+            .hint(format!("see to {member}, then run the command again: it goes on with what is left")),
+    )
+}
+
 /// Ports of the cloud of which the host still has a log or a pid file.
 fn ports_to_forget(
     addrs: &BTreeSet<NodeAddr>,
@@ -349,7 +395,7 @@ fn ports_to_forget(
 
 fn note_what_stays(
     plan: &mut Plan,
-    host: &HostName,
+    (host, names): (&HostName, &BTreeSet<&HostName>),
     remains: &RemainsSeen,
     stopped: &BTreeMap<HostName, BTreeSet<NonZeroU16>>,
     going: &BTreeSet<EnsembleMember>,
@@ -358,7 +404,7 @@ fn note_what_stays(
     let has_members = !going.is_empty();
     for (release, seen) in &remains.install.releases {
         let ends = |what: &str| match what.parse::<NonZeroU16>() {
-            Ok(port) => stopped.values().any(|ports| ports.contains(&port)),
+            Ok(port) => names.iter().filter_map(|name| stopped.get(*name)).any(|ports| ports.contains(&port)),
             Err(_) => has_members,
         };
         for user in seen.users.iter().filter(|user| !ends(&user.what)) {
@@ -385,20 +431,6 @@ fn add_members(
     going: &BTreeSet<EnsembleMember>,
 ) -> Result<usize, Failures> {
     let layouts = layouts(&wish.ensemble, &seen.members)?;
-    let elsewhere: Vec<String> = wish
-        .ensemble
-        .ensemble
-        .members()
-        .iter()
-        .filter(|member| !going.contains(member))
-        .map(ToString::to_string)
-        .collect();
-    if !elsewhere.is_empty() {
-        plan.notes.push(format!(
-            "ZooKeeper members on hosts that are not of this cloud are left as they are: {}",
-            elsewhere.join(", ")
-        ));
-    }
     let (mut stop, mut mark, mut remove) = (Vec::new(), BTreeMap::new(), Vec::new());
     for (layout, (member, state, found)) in layouts.into_iter().zip(&seen.members) {
         if !going.contains(member) {
