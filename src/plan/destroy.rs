@@ -95,7 +95,11 @@ pub fn destroy(wish: &DestroyWish, seen: &DestroySeen) -> Result<Plan, Failures>
     plan.stages = stages;
     plan.holds = holds;
     plan.problems = problems;
-    unregister(&mut plan, code, tree);
+    match &seen.tree {
+        Some(tree) => unregister(&mut plan, code, tree),
+        None => plan
+            .hold(Target::Tree, format!("whether {code} is registered is not known: ZooKeeper has stopped")),
+    }
 
     let machines = machines(&mut plan, &seen.hosts, |remains| remains.install.machine.as_ref());
     let places = Places::new(seen, &machines);

@@ -228,3 +228,96 @@ fn a_member_that_kept_something_since_it_was_noted_is_not_taken_for_gone() {
     fs::File::open(data.join("version-2/log.1")).unwrap().set_modified(later).unwrap();
     assert_eq!(marked("zk c"), "");
 }
+
+#[test]
+fn a_members_files_go_and_what_is_beside_them_or_behind_links_stays_and_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let [conf, data, logs, apart, elsewhere] =
+        ["conf", "data", "logs", "apart", "elsewhere"].map(|name| root.path().join(name));
+    for file in ["zoo.cfg.bak", "zoo.cfg.dynamic.100000000", "zoo.cfg.orig"] {
+        write(&conf, file);
+    }
+    // As ZooKeeper reads it: blanks at the end are none of the name.
+    fs::write(conf.join("zoo.cfg"), format!("dataLogDir = {}  \n", apart.display())).unwrap();
+    write(&apart, "version-2/log.1");
+    write(&elsewhere, "version-2/snapshot.0");
+    for file in ["zookeeper-root-server-h.out", "zookeeper.log.1", "zookeeper_exporter.log"] {
+        write(&logs, file);
+    }
+    write(&data, "myid");
+    symlink(elsewhere.join("version-2"), data.join("version-2")).unwrap();
+    let output =
+        Command::new("sh").args(["-c", REMOVE_MEMBER, "sh"]).args([&conf, &data, &logs]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let left = ["conf/zoo.cfg.orig", "data/version-2", "logs/zookeeper_exporter.log"];
+    let left: BTreeSet<String> =
+        left.iter().map(|name| root.path().join(name).display().to_string()).collect();
+    assert_eq!(names(&said, "theirs"), left);
+    assert!(
+        left.iter().all(|name| Path::new(name).exists()) && !apart.exists() && !conf.join("zoo.cfg").exists()
+    );
+    assert!(elsewhere.join("version-2/snapshot.0").exists());
+}
+
+#[test]
+fn whoever_waited_for_an_install_that_was_removed_holds_the_lock_that_others_see() {
+    let root = tempfile::tempdir().unwrap();
+    let install = root.path().join("arcus");
+    let file = install.join(".operation.lock");
+    fs::create_dir_all(&install).unwrap();
+    let opened = fs::File::create(&file).unwrap();
+    opened.lock().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", HOLD_LOCK, "sh"]).arg(&install).args(["{}", "30", ""]);
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut waiting = command.spawn().unwrap();
+    // It has the file open, and so waits for that lock or is about to.
+    let has_it = || {
+        let open = fs::read_link(format!("/proc/{}/fd/9", waiting.id()));
+        open.is_ok_and(|open| open == file)
+    };
+    while !has_it() {
+        std::thread::yield_now();
+    }
+    fs::remove_dir_all(&install).unwrap();
+    drop(opened);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(waiting.stdout.as_mut().unwrap()), &mut line)
+        .unwrap();
+    assert_eq!(line, "locked new\n");
+    assert!(fs::File::open(&file).unwrap().try_lock().is_err(), "it is another lock");
+    drop(waiting.stdin.take());
+    waiting.wait().unwrap();
+}
+
+#[test]
+fn a_lock_on_a_file_that_was_removed_meanwhile_is_none() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("lock");
+    let sh = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{LOCK}{script}"), "sh"]).arg(&file);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let says = |child: &mut std::process::Child| {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.as_mut().unwrap()), &mut line)
+            .unwrap();
+        line
+    };
+    let hold = "take_lock \"$1\" 30; echo has; read -r word; rm -f \"$1\"; exit";
+    let mut first = sh(hold);
+    assert_eq!(says(&mut first), "has\n");
+    // It opens the file that is about to be removed; the one that is there afterwards is another.
+    let mut waiting = sh(
+        "flock() { command flock \"$@\" && return; [ -n \"${told:-}\" ] || echo waits; told=y; return 1; }\n\
+                          take_lock \"$1\" 30; [ \"$(stat -L -c %i /proc/$$/fd/9)\" = \"$(stat -c %i \"$1\")\" ] && echo same",
+    );
+    assert_eq!(says(&mut waiting), "waits\n");
+    drop(first.stdin.take());
+    first.wait().unwrap();
+    assert_eq!(says(&mut waiting), "same\n");
+    waiting.wait().unwrap();
+}
