@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::document::{Data, Document};
 use super::progress::{Progress, beside_bars};
-use super::terminal::tame;
+use super::terminal::{tame, tame_json};
 use super::{checks, failures, logs, plans, tables};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Event, Outcome, StepResult};
@@ -137,7 +137,7 @@ impl Printer {
     fn log_line_to(self, out: &mut dyn Write, line: &LogLine) -> bool {
         let text = if self.json {
             // Texts and times can always be written as JSON.
-            serde_json::to_string(line).unwrap_or_default() + "\n"
+            tame_json(&serde_json::to_string(line).unwrap_or_default()) + "\n"
         } else {
             tame(&logs::render(std::slice::from_ref(line))).into_owned()
         };
@@ -152,8 +152,7 @@ impl Printer {
             serde_json::to_string_pretty(document)
         };
         match text {
-            // JSON has its own way of writing control characters.
-            Ok(text) => raw_output(&(text + "\n")),
+            Ok(text) => raw_output(&(tame_json(&text) + "\n")),
             Err(error) => error_line(&format!("{} cannot write JSON: {error}", "error:".red().bold())),
         }
     }
