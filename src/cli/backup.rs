@@ -1,7 +1,7 @@
 //! `backup` and `restore`: what is registered of the clouds, out of ZooKeeper and back into it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -110,26 +110,33 @@ fn place(context: &Context, wanted: Option<&Path>, now: Timestamp) -> PathBuf {
     }
 }
 
-/// The whole file or none: an older one of that name stays until the new one is on the disk.
+/// The whole file or none: an older one of that name stays until the new one is on the disk. What is there and is no
+/// file, such as a device or a pipe, is written to.
 fn write(path: PathBuf, text: &str) -> Result<PathBuf, Failure> {
+    match write_to(&path, text) {
+        Ok(()) => Ok(path),
+        Err(error) => Err(Failure::failed(format!("cannot write the backup {}", path.display()))
+            .cause(error)
+            .hint("name a file in a directory that you may write to, with room for it")),
+    }
+}
+
+fn write_to(path: &Path, text: &str) -> std::io::Result<()> {
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+    }
+    // A link goes on leading to where it leads.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let written = || -> std::io::Result<()> {
-        // Nobody else may read it: it is made so, and renamed.
-        let mut file = tempfile::Builder::new().prefix(".arcusctl-backup-").tempfile_in(directory)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(&path)?;
-        File::open(directory)?.sync_all()
-    };
-    written().map_err(|error| {
-        Failure::failed(format!("cannot write the backup {}", path.display()))
-            .cause(error)
-            .hint("name a file in a directory that you may write to, with room for it")
-    })?;
-    Ok(path)
+    // Nobody else may read it: it is made so, and renamed.
+    let mut file = tempfile::Builder::new().prefix(".arcusctl-backup-").tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(&path)?;
+    File::open(directory)?.sync_all()
 }
 
 pub(super) async fn restore(context: &Context, args: &Restore) -> Result<Document, Failures> {
@@ -150,4 +157,33 @@ pub(super) async fn restore(context: &Context, args: &Restore) -> Result<Documen
 async fn read(context: &Context, with_log: bool) -> Result<ZnodesSeen, Failures> {
     let looking = async { ZnodesSeen::read(&*context.operator.zookeeper().await?, with_log).await };
     Ok(context.look(looking).await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_device_is_written_to_and_a_link_stays_one() {
+        // A pipe stands for every device.
+        let root = tempfile::tempdir().unwrap();
+        let pipe = root.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read_to_string(pipe).unwrap()
+        });
+        write(pipe.clone(), "text").unwrap();
+        assert!(pipe.metadata().unwrap().file_type().is_fifo());
+        assert_eq!(reader.join().unwrap(), "text");
+
+        let (link, file) = (root.path().join("latest.json"), root.path().join("kept.json"));
+        std::fs::write(&file, "old").unwrap();
+        symlink("kept.json", &link).unwrap();
+        write(link.clone(), "new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "new");
+    }
 }

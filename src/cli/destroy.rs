@@ -12,7 +12,7 @@ use super::memcached::read_tree;
 use super::selecting::observe;
 use super::zookeeper;
 use crate::error::{FailureKind, Failures};
-use crate::inspect::{ArcusTree, inspect_installs, inspect_marks, inspect_remains};
+use crate::inspect::{ArcusTree, Surroundings, inspect_installs, inspect_marks, inspect_remains};
 use crate::model::{HostName, NodeAddr};
 use crate::plan::{self, DestroySeen, DestroyWish, EnsembleWish};
 use crate::report::Document;
@@ -45,7 +45,8 @@ pub(super) async fn destroy(context: &Context, args: &Destroy) -> Result<Documen
     };
     let prepare = async || {
         let tree = serving_tree(context, args.with_data).await?;
-        let seen = context.look(look(context, &wish, tree)).await?;
+        let surroundings = surroundings(context, args.with_data && tree.is_some()).await?;
+        let seen = DestroySeen { surroundings, ..context.look(look(context, &wish, tree)).await? };
         Ok(plan::destroy(&wish, &seen)?.into())
     };
     context.change(&subject, args.change, prepare).await
@@ -63,6 +64,15 @@ async fn serving_tree(context: &Context, may_be_gone: bool) -> Result<Option<Arc
         }
         Err(failures) => Err(failures),
     }
+}
+
+/// What else is in the data that is to go.
+async fn surroundings(context: &Context, are_wanted: bool) -> Result<Surroundings, Failures> {
+    if !are_wanted {
+        return Ok(Surroundings::default());
+    }
+    let reading = async { Surroundings::read(&*context.operator.zookeeper().await?).await };
+    Ok(context.look(reading).await??)
 }
 
 async fn look(context: &Context, wish: &DestroyWish, tree: Option<ArcusTree>) -> DestroySeen {
@@ -96,6 +106,7 @@ async fn look(context: &Context, wish: &DestroyWish, tree: Option<ArcusTree>) ->
     let marked = places.iter().zip(marks).filter(|(_, marked)| matches!(marked, Ok(true)));
     DestroySeen {
         tree,
+        surroundings: Surroundings::default(),
         nodes,
         hosts,
         member_hosts: member_hosts.into_iter().collect(),

@@ -163,7 +163,8 @@ enum Heard {
     Lost(Failure),
 }
 
-/// Shows what there is once every host has told it or is lost, and then each line as it comes. Ctrl-C is how it ends.
+/// Shows what there is once every host has told it or is lost, and then each line as it comes. Ctrl-C is how it ends, or a
+/// reader that has enough (`| head`).
 async fn follow(
     context: &Context,
     command: &'static str,
@@ -195,7 +196,11 @@ async fn follow(
                 awaited.remove(host);
             }
             Heard::Logs(LogsHeard::Line(line)) if was_awaited => early.push(line),
-            Heard::Logs(LogsHeard::Line(line)) => context.printer.log_line(&line),
+            Heard::Logs(LogsHeard::Line(line)) => {
+                if !context.printer.log_line(&line) {
+                    break;
+                }
+            }
             Heard::Lost(failure) => {
                 context.printer.warning(&failure);
                 failures.push(failure);
@@ -203,8 +208,10 @@ async fn follow(
             }
         }
         if was_awaited && awaited.is_empty() {
-            let lines = merge(std::mem::take(&mut past)).into_iter().chain(std::mem::take(&mut early));
-            lines.for_each(|line| context.printer.log_line(&line));
+            let mut lines = merge(std::mem::take(&mut past)).into_iter().chain(std::mem::take(&mut early));
+            if !lines.all(|line| context.printer.log_line(&line)) {
+                break;
+            }
         }
     }
     Document::of_followed_logs(command, places.len(), failures)

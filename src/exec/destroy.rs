@@ -22,19 +22,7 @@ impl Operator {
             .arg("remove")
             .arg(&self.settings.install_path);
         let said = self.fleet.host(host).await?.check(&script, self.removal_limit()).await?;
-        let of = |word: &str| -> Vec<String> {
-            let names = said.lines().filter_map(|line| line.strip_prefix(word)?.strip_prefix(' '));
-            names.map(str::to_owned).collect()
-        };
-        let (ours, theirs, used) = (of("ours"), of("theirs"), of("used"));
-        let mut told = vec![format!("removed {} file(s), link(s) and directories", ours.len())];
-        if !used.is_empty() {
-            told.push(format!("kept release {}, which a process executes", used.join(", ")));
-        }
-        if !theirs.is_empty() {
-            told.push(format!("left what is not of arcusctl: {}", theirs.join(", ")));
-        }
-        Ok(told.join("; "))
+        outcome_of_removal(host, &said)
     }
 
     pub(super) async fn forget_nodes(
@@ -76,5 +64,37 @@ impl Operator {
                 theirs.join(", ")
             ),
         })
+    }
+}
+
+/// What the script that removes an install said comes to.
+fn outcome_of_removal(host: &HostName, said: &str) -> Result<String, Failure> {
+    let of = |word: &str| -> Vec<&str> {
+        said.lines().filter_map(|line| line.strip_prefix(word)?.strip_prefix(' ')).collect()
+    };
+    let (ours, theirs, used) = (of("ours"), of("theirs"), of("used"));
+    if !used.is_empty() {
+        return Err(Failure::refused(format!("{host}: kept the releases and all that belongs to them"))
+            .cause(format!("release {} is one that a process executes", used.join(", ")))
+            .hint("see whose process that is (arcusctl releases names it), and run the command again once it has ended"));
+    }
+    let mut told = vec![format!("removed {} file(s), link(s) and directories", ours.len())];
+    if !theirs.is_empty() {
+        told.push(format!("left what is not of arcusctl: {}", theirs.join(", ")));
+    }
+    Ok(told.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_install_that_is_in_use_is_not_said_to_be_gone() {
+        let host = HostName::new("h");
+        let failure = outcome_of_removal(&host, "used 0123456789ab\n").unwrap_err();
+        assert!(failure.causes[0].contains("0123456789ab"), "{failure:?}");
+        let told = outcome_of_removal(&host, "ours current\nours run/x\ntheirs notes\n").unwrap();
+        assert_eq!(told, "removed 2 file(s), link(s) and directories; left what is not of arcusctl: notes");
     }
 }

@@ -180,6 +180,8 @@ pub async fn run(
     let mut numbers = 0_usize..;
     let mut report = RunReport::default();
     let mut failed: BTreeSet<Target> = plan.problems.iter().map(|problem| problem.target.clone()).collect();
+    // Where a step failed for some of those that it is about.
+    let mut troubled: BTreeSet<Target> = BTreeSet::new();
     let mut broken = None;
     for stage in &plan.stages {
         let is_closed = broken.is_some() && stage.gate == Gate::Unbroken;
@@ -194,19 +196,29 @@ pub async fn run(
                 .then_some("not everything before it went well, and this is done everywhere or nowhere"),
         };
         let bar = |step: &Step| {
-            if failed.contains(&step.target) { Some("an earlier step failed") } else { closed }
+            let is_barred = failed.contains(&step.target)
+                || removes_files(&step.action) && troubled.contains(&step.target);
+            if is_barred { Some("an earlier step failed") } else { closed }
         };
         let mut steps: FuturesUnordered<_> = stage
             .steps
             .iter()
             .zip(&mut numbers)
-            .map(|(step, number)| run.step(number, step, bar(step)))
+            .map(|(step, number)| {
+                let done = run.step(number, step, bar(step));
+                async move { (&step.target, done.await) }
+            })
             .collect();
-        let mut results = Vec::new();
-        while let Some(finished) = steps.next().await {
+        let (mut results, mut hosts) = (Vec::new(), Vec::new());
+        while let Some((target, finished)) = steps.next().await {
+            let is_done = |result: &StepResult| matches!(result.outcome, Outcome::Done { .. });
+            if !finished.iter().all(is_done) {
+                hosts.push(target.clone());
+            }
             results.extend(finished);
         }
         drop(steps);
+        troubled.extend(hosts);
         for result in &results {
             if !matches!(result.outcome, Outcome::Done { .. }) {
                 failed.insert(result.target.clone());
@@ -220,6 +232,11 @@ pub async fn run(
     }
     report.interrupted = stop.gently.is_cancelled();
     report
+}
+
+/// The step takes away what would tell why an earlier one failed, or what it may still need.
+fn removes_files(action: &Action) -> bool {
+    matches!(action, Action::ForgetNodes { .. } | Action::RemoveInstall { .. })
 }
 
 /// Whom a step is about that was not carried out: where it stops what runs, each node for itself.

@@ -256,3 +256,46 @@ async fn an_interrupt_lets_the_round_under_way_come_to_its_end() {
     assert!(report.results.iter().all(|result| result.failure().is_none()));
     assert_eq!(skipped(&report).last().unwrap(), "10.0.0.3:1: left as it was: interrupted");
 }
+
+#[tokio::test]
+async fn what_did_not_stop_keeps_its_log_and_its_release() {
+    let node = "10.0.0.1:11211".parse().unwrap();
+    struct Stops(Target);
+    #[async_trait]
+    impl Perform for Stops {
+        async fn perform(&self, step: &Step, _: &Events) -> Vec<StepResult> {
+            let (target, outcome) = match step.action {
+                Action::StopNodes { .. } if step.target == host("a") => {
+                    (self.0.clone(), Outcome::Failed { failure: Failure::failed("stuck") })
+                }
+                _ => (step.target.clone(), Outcome::done("")),
+            };
+            vec![StepResult::since(Instant::now(), target, outcome)]
+        }
+    }
+    let code = ServiceCode::new("c").unwrap();
+    let both = |title: &'static str, action: Action| Stage {
+        title,
+        round: None,
+        gate: Gate::OwnTarget,
+        steps: ["a", "b"].map(|name| Step { target: host(name), action: action.clone() }).to_vec(),
+    };
+    let plan = Plan {
+        stages: vec![
+            both("Stop", Action::StopNodes { code, nodes: Vec::new(), drain: 0 }),
+            both("Logs", Action::ForgetNodes { ports: Vec::new() }),
+            both("Remove", Action::RemoveInstall { ours: Vec::new() }),
+        ],
+        ..plan(Vec::new())
+    };
+    let (events, _) = Events::channel();
+    let report =
+        run(&plan, &Stops(Target::Node(node)), &Script::default(), &events, 4, &Stop::default()).await;
+    let skipped: Vec<String> = report
+        .results
+        .iter()
+        .filter(|result| matches!(result.outcome, Outcome::Skipped { .. }))
+        .map(|result| result.target.to_string())
+        .collect();
+    assert_eq!(skipped, ["a", "a"], "{:?}", report.results);
+}

@@ -161,6 +161,13 @@ impl Operator {
                 return Err(Failure::refused(format!("{addr}: may not signal its process (pid {pid})"))
                     .hint("log in as root, or as the user that cache nodes run as"));
             }
+            (Some(_), Some("strange")) => {
+                return Err(Failure::refused(format!("{addr}: process {pid} is no cache node of this port"))
+                    .cause(
+                        "neither its name nor its arguments are those of one, though it was told to be one",
+                    )
+                    .hint("see on the host whose process that is, and what listens at the port"));
+            }
             (Some(_), _) => {
                 return Err(Failure::failed(format!("{addr}: pid {pid} did not end within {seconds} s"))
                     .cause(

@@ -12,6 +12,7 @@ mod prepared;
 mod remains;
 mod sessions;
 mod storage;
+mod surroundings;
 mod tree;
 mod znodes;
 
@@ -35,6 +36,7 @@ pub use prepared::{
 pub use remains::{RemainsSeen, inspect_marks, inspect_remains};
 pub use sessions::inspect_session_timeouts;
 pub use storage::{SnapshotSeen, StorageSeen, inspect_storage};
+pub use surroundings::Surroundings;
 pub use tree::{ArcusTree, Mapping, RegisteredCode};
 pub use znodes::ZnodesSeen;
 

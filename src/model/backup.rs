@@ -71,16 +71,7 @@ impl Backup {
             self.znodes.iter().map(|(path, znode)| format!("    {}", znode.to_json(path))).collect();
         let text = format!("{head},\n  \"znodes\": [\n{}\n  ]\n}}\n", lines.join(",\n"));
         // What a terminal would carry out may stand bare in JSON, but not in a file that people look into.
-        let mut quiet = String::with_capacity(text.len());
-        for character in text.chars() {
-            if character.is_control() && character != '\n' {
-                // Writing to a String cannot fail.
-                let _infallible = write!(quiet, "\\u{:04x}", u32::from(character));
-            } else {
-                quiet.push(character);
-            }
-        }
-        quiet
+        escape_controls(&text)
     }
 
     /// SHA-256 over paths, data and access lists, in hexadecimal: tells a file that was damaged on its way.
@@ -108,6 +99,20 @@ impl Backup {
         let names = self.znodes.range(below.clone()..).map_while(|(path, _)| path.strip_prefix(&below));
         names.filter(|name| !name.contains('/')).map(str::to_owned).collect()
     }
+}
+
+/// The same JSON with every control character but line ends written out: DEL and those above it may stand bare in texts.
+pub fn escape_controls(json: &str) -> String {
+    let mut quiet = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_control() && character != '\n' {
+            // Writing to a String cannot fail.
+            let _infallible = write!(quiet, "\\u{:04x}", u32::from(character));
+        } else {
+            quiet.push(character);
+        }
+    }
+    quiet
 }
 
 impl SavedZnode {

@@ -17,8 +17,8 @@ pub mod znode;
 
 pub use age::human_age;
 pub use backup::{
-    BACKUP_FORMAT, BACKUP_ROOTS, BACKUP_VERSION, Backup, BackupReport, SavedZnode, is_log_entry, is_presence,
-    owners_of,
+    BACKUP_FORMAT, BACKUP_ROOTS, BACKUP_VERSION, Backup, BackupReport, SavedZnode, escape_controls,
+    is_log_entry, is_presence, owners_of,
 };
 pub use bytes::human_bytes;
 pub use cloud::{Cloud, NodeOptions, NodeSpec};

@@ -11,10 +11,14 @@ use super::register::{clients_connected, unregister_changes};
 use super::{Action, EnsembleWish, Gate, Members, NodesSeen, Plan, Risk, Selection, Step, Target, layouts};
 use crate::error::{Failure, Failures};
 use crate::inspect::{
-    ArcusTree, Inspected, InstallSeen, MachineId, RemainsSeen, members_of, others_of, registered_cloud,
+    ArcusTree, Inspected, InstallSeen, MachineId, RemainsSeen, Surroundings, members_of, others_of,
+    registered_cloud,
 };
 use crate::model::{Ensemble, EnsembleMember, HostName, NodeAddr, ServiceCode};
 use crate::zk::MemberState;
+
+/// So many znodes are named in a message.
+const NAMED: usize = 10;
 
 /// What is to be taken away.
 #[derive(Clone, Debug)]
@@ -33,6 +37,8 @@ pub struct DestroyWish {
 pub struct DestroySeen {
     /// `None` when the ensemble does not serve; then nobody can say who else needs it.
     pub tree: Option<ArcusTree>,
+    /// What else the ensemble holds; only where its data is to go.
+    pub surroundings: Surroundings,
     pub nodes: NodesSeen,
     /// The cloud's hosts.
     pub hosts: Vec<(HostName, Inspected<RemainsSeen>)>,
@@ -75,8 +81,9 @@ pub fn destroy(wish: &DestroyWish, seen: &DestroySeen) -> Result<Plan, Failures>
     let code = &wish.code;
     let mut failures: Vec<Failure> = clients_connected(code, tree).into_iter().collect();
     if wish.with_data {
-        failures.extend(others_need_data(code, tree));
+        failures.extend(others_need_data(code, tree, &seen.surroundings));
         failures.extend(data_not_known(wish, seen));
+        failures.extend(members_elsewhere(wish, seen));
     }
     Failures::none_of(failures)?;
 
@@ -88,7 +95,11 @@ pub fn destroy(wish: &DestroyWish, seen: &DestroySeen) -> Result<Plan, Failures>
     plan.stages = stages;
     plan.holds = holds;
     plan.problems = problems;
-    unregister(&mut plan, code, tree);
+    match &seen.tree {
+        Some(tree) => unregister(&mut plan, code, tree),
+        None => plan
+            .hold(Target::Tree, format!("whether {code} is registered is not known: ZooKeeper has stopped")),
+    }
 
     let machines = machines(&mut plan, &seen.hosts, |remains| remains.install.machine.as_ref());
     let places = Places::new(seen, &machines);
@@ -98,15 +109,19 @@ pub fn destroy(wish: &DestroyWish, seen: &DestroySeen) -> Result<Plan, Failures>
     for (host, remains) in &machines {
         let target = Target::Host((*host).clone());
         let needs = needs(wish, tree, &places, host, &going);
-        if !needs.is_empty() {
-            plan.hold(target.clone(), format!("keeps its releases: {}", needs.join(", ")));
+        let doubt = if needs.is_empty() { doubt(seen, &places, host, remains) } else { None };
+        if !needs.is_empty() || doubt.is_some() {
+            match doubt {
+                Some(failure) => plan.problem(target.clone(), failure),
+                None => plan.hold(target.clone(), format!("keeps its releases: {}", needs.join(", "))),
+            }
             let ports = ports_to_forget(&addrs, &places, host, remains);
             if !ports.is_empty() {
                 forget.push(Step::new(target, Action::ForgetNodes { ports }));
             }
             continue;
         }
-        note_what_stays(&mut plan, host, remains, &stopped, &going, wish);
+        note_what_stays(&mut plan, (host, &places.names[host]), remains, &stopped, &going, wish);
         if remains.ours.is_empty() {
             plan.hold(target, "has nothing of arcusctl");
         } else {
@@ -172,12 +187,38 @@ fn unregister(plan: &mut Plan, code: &ServiceCode, tree: &ArcusTree) {
     }
 }
 
-/// Other clouds live in the same data.
-fn others_need_data(code: &ServiceCode, tree: &ArcusTree) -> Option<Failure> {
+/// Other clouds live in the same data, or somebody who has nothing to do with Arcus.
+fn others_need_data(code: &ServiceCode, tree: &ArcusTree, surroundings: &Surroundings) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    let strangers = surroundings.of_others(code.as_str());
+    if !strangers.is_empty() {
+        failures.push(
+            Failure::refused("this ensemble holds what is not of this cloud")
+                .cause(format!("there are: {}", some_of(&strangers)))
+                .hint(
+                    "see whose that is, and remove it with the tool that made it, or leave out --with-data",
+                ),
+        );
+    }
+    failures.extend(other_clouds(code, tree));
+    failures
+}
+
+fn some_of(paths: &[String]) -> String {
+    let named = paths.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match paths.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+fn other_clouds(code: &ServiceCode, tree: &ArcusTree) -> Option<Failure> {
     let mapped = tree.mappings.values().flat_map(|mapping| &mapping.codes);
     let mapped = mapped.filter_map(|child| child.split('^').next().map(str::to_owned));
     let mut others: BTreeSet<String> =
         tree.codes.keys().chain(&tree.replication_codes).cloned().chain(mapped).collect();
+    let in_use = tree.clients.iter().filter(|(_, clients)| !clients.is_empty());
+    others.extend(in_use.map(|(name, _)| name.clone()));
     others.remove(code.as_str());
     // A code below the replication root is another cloud even by the same name.
     if tree.replication_codes.contains(code.as_str()) {
@@ -192,6 +233,34 @@ fn others_need_data(code: &ServiceCode, tree: &ArcusTree) -> Option<Failure> {
             .cause(format!("registered are: {names}"))
             .hint("destroy them first, or leave out --with-data"),
     )
+}
+
+/// An ensemble of which some members stay would be left without its quorum.
+fn members_elsewhere(wish: &DestroyWish, seen: &DestroySeen) -> Option<Failure> {
+    let is_here = |member: &EnsembleMember| {
+        let machine = seen.member_hosts.get(&member.host).and_then(machine_of);
+        let mut hosts = seen.hosts.iter();
+        hosts.any(|(host, remains)| {
+            let theirs = remains.as_ref().ok().and_then(|remains| remains.install.machine.as_ref());
+            *host == member.host || machine.is_some() && machine == theirs
+        })
+    };
+    let members = wish.ensemble.ensemble.members();
+    let elsewhere: Vec<String> =
+        members.iter().filter(|member| !is_here(member)).map(ToString::to_string).collect();
+    if elsewhere.is_empty() {
+        return None;
+    }
+    let unseen = members.iter().filter_map(|member| seen.member_hosts.get(&member.host)?.as_ref().err());
+    let unseen: BTreeSet<&str> = unseen.map(|failure| failure.message.as_str()).collect();
+    let failure = Failure::refused("not all members of the ensemble are on hosts of this cloud")
+        .cause(format!("elsewhere, or not seen to be here, are: {}", elsewhere.join(", ")));
+    let failure = unseen.into_iter().fold(failure, Failure::cause);
+    Some(failure.hint("leave out --with-data; single members leave an ensemble by arcusctl zookeeper remove"))
+}
+
+fn machine_of(install: &Inspected<InstallSeen>) -> Option<&MachineId> {
+    install.as_ref().ok().and_then(|install| install.machine.as_ref())
 }
 
 /// An ensemble that does not serve tells nobody what it is needed for.
@@ -238,9 +307,7 @@ impl<'a> Places<'a> {
             });
             names.insert(host, same.map(|(other, _)| other).collect());
         }
-        let member_hosts = seen.member_hosts.iter().map(|(host, install)| {
-            (host, install.as_ref().ok().and_then(|install| install.machine.as_ref()))
-        });
+        let member_hosts = seen.member_hosts.iter().map(|(host, install)| (host, machine_of(install)));
         Self {
             names,
             member_hosts: member_hosts.collect(),
@@ -291,6 +358,21 @@ fn needs(
     clouds.chain(members.map(|member| format!("ZooKeeper member {member} is there"))).collect()
 }
 
+/// A member may live there by another name: files of one do, and its own host cannot be asked.
+fn doubt(seen: &DestroySeen, places: &Places<'_>, host: &HostName, remains: &RemainsSeen) -> Option<Failure> {
+    let files = remains.theirs.iter().find(|name| name.starts_with("zookeeper/"))?;
+    let (member, failure) = seen.member_hosts.iter().find_map(|(member, install)| {
+        let is_known = places.names.values().any(|names| names.contains(member));
+        Some((member, install.as_ref().err().filter(|_| !is_known)?))
+    })?;
+    Some(
+        Failure::refused(format!("{host}: keeps its releases, since a ZooKeeper member may live there"))
+            .cause(format!("there is {files}, and whether {member} is the same machine cannot be told"))
+            .cause(&failure.message)
+            .hint(format!("see to {member}, then run the command again: it goes on with what is left")),
+    )
+}
+
 /// Ports of the cloud of which the host still has a log or a pid file.
 fn ports_to_forget(
     addrs: &BTreeSet<NodeAddr>,
@@ -317,7 +399,7 @@ fn ports_to_forget(
 
 fn note_what_stays(
     plan: &mut Plan,
-    host: &HostName,
+    (host, names): (&HostName, &BTreeSet<&HostName>),
     remains: &RemainsSeen,
     stopped: &BTreeMap<HostName, BTreeSet<NonZeroU16>>,
     going: &BTreeSet<EnsembleMember>,
@@ -326,7 +408,7 @@ fn note_what_stays(
     let has_members = !going.is_empty();
     for (release, seen) in &remains.install.releases {
         let ends = |what: &str| match what.parse::<NonZeroU16>() {
-            Ok(port) => stopped.values().any(|ports| ports.contains(&port)),
+            Ok(port) => names.iter().filter_map(|name| stopped.get(*name)).any(|ports| ports.contains(&port)),
             Err(_) => has_members,
         };
         for user in seen.users.iter().filter(|user| !ends(&user.what)) {
@@ -353,20 +435,6 @@ fn add_members(
     going: &BTreeSet<EnsembleMember>,
 ) -> Result<usize, Failures> {
     let layouts = layouts(&wish.ensemble, &seen.members)?;
-    let elsewhere: Vec<String> = wish
-        .ensemble
-        .ensemble
-        .members()
-        .iter()
-        .filter(|member| !going.contains(member))
-        .map(ToString::to_string)
-        .collect();
-    if !elsewhere.is_empty() {
-        plan.notes.push(format!(
-            "ZooKeeper members on hosts that are not of this cloud are left as they are: {}",
-            elsewhere.join(", ")
-        ));
-    }
     let (mut stop, mut mark, mut remove) = (Vec::new(), BTreeMap::new(), Vec::new());
     for (layout, (member, state, found)) in layouts.into_iter().zip(&seen.members) {
         if !going.contains(member) {

@@ -64,6 +64,7 @@ fn running() -> DestroySeen {
     registered(&mut tree, "c", &["10.0.0.1:11211", "10.0.0.2:11211"]);
     let mut seen = DestroySeen {
         tree: Some(tree),
+        surroundings: Surroundings::default(),
         nodes: NodesSeen::default(),
         hosts: Vec::new(),
         member_hosts: BTreeMap::new(),
@@ -299,6 +300,51 @@ fn data_of_other_clouds_is_refused_with_their_names() {
 }
 
 #[test]
+fn data_of_whoever_else_uses_the_ensemble_is_refused() {
+    let wish = wish("10.0.0.1:2181", true);
+    let mut seen = with_members(running(), &wish, &["10.0.0.1"]);
+    let top = ["zookeeper", "arcus", "kafka"].map(str::to_owned).to_vec();
+    seen.surroundings = Surroundings(BTreeMap::from([("/".to_owned(), top)]));
+    let failures = destroy(&wish, &seen).unwrap_err();
+    assert_eq!(failures.as_slice()[0].causes, ["there are: /kafka"]);
+    // Clients of a cloud whose registration somebody removed are somebody's, too.
+    seen.surroundings = Surroundings::default();
+    seen.tree.as_mut().unwrap().clients.insert("left".into(), vec!["app".into()]);
+    let failures = destroy(&wish, &seen).unwrap_err();
+    assert_eq!(failures.as_slice()[0].causes, ["registered are: left"]);
+}
+
+#[test]
+fn an_ensemble_that_others_are_part_of_keeps_its_quorum() {
+    let wish = wish("10.0.0.1:2181,10.0.0.2:2181,zk3:2181", true);
+    let seen = with_members(running(), &wish, &["10.0.0.1", "10.0.0.2", "zk3"]);
+    let failures = destroy(&wish, &seen).unwrap_err();
+    assert_eq!(failures.as_slice()[0].causes, ["elsewhere, or not seen to be here, are: zk3:2181"]);
+    // By another name it is one of the cloud's machines.
+    let seen = with_members(running(), &wish, &["10.0.0.1", "10.0.0.2", "10.0.0.2"]);
+    assert!(destroy(&wish, &seen).is_ok());
+}
+
+#[test]
+fn a_member_whose_host_is_dead_may_be_the_one_whose_files_are_there() {
+    let wish = wish("zk1:2181", false);
+    let mut seen = running();
+    seen.member_hosts.insert(HostName::new("zk1"), Err(Failure::unreachable("zk1: is dead")));
+    // Where nothing of a member is, none lives.
+    assert_eq!(told(&destroy(&wish, &seen).unwrap()).len(), 5);
+    seen.hosts[1].1.as_mut().unwrap().theirs.push("zookeeper/conf/zoo.cfg".into());
+    let plan = destroy(&wish, &seen).unwrap();
+    assert_eq!(
+        told(&plan)[3..],
+        [
+            "10.0.0.2: remove logs and pid files of cache nodes 11211",
+            "10.0.0.1: remove release ab12 and 2 more of what arcusctl made"
+        ]
+    );
+    assert!(plan.problems[0].failure.causes[1].contains("zk1: is dead"), "{:?}", plan.problems);
+}
+
+#[test]
 fn connected_clients_are_not_cut_off() {
     let mut seen = running();
     seen.tree.as_mut().unwrap().clients.get_mut("c").unwrap().push("app-1".into());
@@ -311,14 +357,20 @@ fn processes_and_files_of_others_are_named() {
     let mut seen = running();
     let host = seen.hosts[0].1.as_mut().unwrap();
     host.theirs.push("notes.txt".into());
-    let users = [("11211", 7), ("11300", 8)];
+    let users = [("11211", 7), ("11300", 8), ("12000", 9)];
     let users = users.map(|(what, pid)| ReleaseUser { pid, name: "memcached".into(), what: what.into() });
     host.install.releases.values_mut().next().unwrap().users.extend(users);
+    // That the cloud has a node of that port elsewhere ends nothing here.
+    registered(seen.tree.as_mut().unwrap(), "c", &["10.0.0.2:12000"]);
+    let processes = seen.nodes.processes.get_mut(&HostName::new("10.0.0.2")).unwrap().as_mut().unwrap();
+    let other = NodeProcess { port: NonZeroU16::new(12000), ..processes.processes[0].clone() };
+    processes.processes.push(other);
     let plan = destroy(&wish("zk1:2181", false), &seen).unwrap();
     assert_eq!(
         plan.notes,
         [
             "10.0.0.1: release ab12 stays, since process 8 (memcached 11300) executes it",
+            "10.0.0.1: release ab12 stays, since process 9 (memcached 12000) executes it",
             "10.0.0.1: left, since arcusctl did not put it there: notes.txt"
         ]
     );

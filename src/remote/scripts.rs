@@ -20,6 +20,9 @@ pub const PREFLIGHT: &str = concat!(
 pub const STAGE: &str = concat!(include_str!("scripts/lock.sh"), include_str!("scripts/stage.sh"));
 /// Prints the checksum of a partly received archive.
 pub const PARTIAL: &str = include_str!("scripts/partial.sh");
+/// Takes the lock of an install's releases.
+#[cfg(test)]
+const LOCK: &str = include_str!("scripts/lock.sh");
 /// Removes releases.
 pub const PRUNE: &str = concat!(
     include_str!("scripts/lock.sh"),
@@ -151,6 +154,10 @@ mod logs_tests;
 #[cfg(test)]
 #[path = "scripts/remove_tests.rs"]
 mod remove_tests;
+
+#[cfg(test)]
+#[path = "scripts/process_tests.rs"]
+mod process_tests;
 
 #[cfg(test)]
 #[path = "scripts/prepare_tests.rs"]

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
+use super::terminal::colourless;
 use crate::exec::HostOutput;
 use crate::model::human_bytes;
 use crate::remote::Caught;
@@ -40,7 +41,7 @@ pub(super) fn render(outputs: &[HostOutput]) -> String {
 }
 
 fn add(text: &mut String, caught: &Caught) {
-    text.push_str(&String::from_utf8_lossy(&caught.kept));
+    text.push_str(&colourless(&String::from_utf8_lossy(&caught.kept)));
     if !caught.kept.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
@@ -117,6 +118,7 @@ mod tests {
             output("10.0.0.4", None, "half", ""),
         ];
         outputs[3].stdout.cut = 2_000_000;
+        assert!(!render(&[output("h", Some(0), "\u{1b}[30mblack\n", "")]).contains("[30m"));
         let text = anstream::adapter::strip_str(&render(&outputs)).to_string();
         insta::assert_snapshot!(text, @"
         10.0.0.[1-2] (2 hosts): exit status 0

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use owo_colors::{AnsiColors, OwoColorize as _};
 
+use super::terminal::colourless;
 use crate::logs::LogLine;
 use crate::plan::Target;
 
@@ -23,7 +24,7 @@ pub(super) fn render(lines: &[LogLine]) -> String {
     let mut text = String::new();
     for LogLine { target, line, .. } in lines {
         // What one line says must not look like another's.
-        let line = line.trim_end_matches('\r').replace(['\n', '\r'], " ");
+        let line = colourless(line).trim_end_matches('\r').replace(['\n', '\r'], " ");
         // Writing to a String cannot fail.
         let _infallible = writeln!(text, "{}  {line}", target.to_string().color(colour_of(target)));
     }
@@ -49,6 +50,7 @@ mod tests {
             line: line.to_owned(),
         };
         let text = render(&[line(1, "one\r"), line(2, "two\rover")]);
+        assert!(!render(&[line(1, "\u{1b}[8mhidden")]).contains("[8m"));
         assert_eq!(
             anstream::adapter::strip_str(&text).to_string(),
             "10.0.0.1:1  one\n10.0.0.1:2  two over\n"

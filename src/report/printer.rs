@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::document::{Data, Document};
 use super::progress::{Progress, beside_bars};
-use super::terminal::tame;
+use super::terminal::{tame, tame_json};
 use super::{checks, failures, logs, plans, tables};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Event, Outcome, StepResult};
@@ -127,13 +127,21 @@ impl Printer {
         Err(Failure::new(FailureKind::Interrupted, "not confirmed").hint("nothing was changed").into())
     }
 
-    /// Shows a line of a log that has just been written: to programs as one line of JSON.
-    pub fn log_line(self, line: &LogLine) {
-        if !self.json {
-            return output(&logs::render(std::slice::from_ref(line)));
-        }
-        // Texts and times can always be written as JSON.
-        raw_output(&(serde_json::to_string(line).unwrap_or_default() + "\n"));
+    /// Shows a line of a log that has just been written: to programs as one line of JSON. False once nobody reads any
+    /// more.
+    pub fn log_line(self, line: &LogLine) -> bool {
+        let mut stdout = anstream::stdout().lock();
+        self.log_line_to(&mut stdout, line)
+    }
+
+    fn log_line_to(self, out: &mut dyn Write, line: &LogLine) -> bool {
+        let text = if self.json {
+            // Texts and times can always be written as JSON.
+            tame_json(&serde_json::to_string(line).unwrap_or_default()) + "\n"
+        } else {
+            tame(&logs::render(std::slice::from_ref(line))).into_owned()
+        };
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
     }
 
     /// Prints the document for programs.
@@ -144,8 +152,7 @@ impl Printer {
             serde_json::to_string_pretty(document)
         };
         match text {
-            // JSON has its own way of writing control characters.
-            Ok(text) => raw_output(&(text + "\n")),
+            Ok(text) => raw_output(&(tame_json(&text) + "\n")),
             Err(error) => error_line(&format!("{} cannot write JSON: {error}", "error:".red().bold())),
         }
     }
@@ -281,4 +288,20 @@ fn error_line(line: &str) {
     let line = tame(line);
     log(&line);
     let _reader_gone = beside_bars(|| writeln!(anstream::stderr().lock(), "{line}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_of_logs_that_went_away_is_noticed() {
+        let line = LogLine { target: Target::Tree, at: None, line: "text".to_owned() };
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        for printer in [Printer::new(false, false), Printer::new(true, false)] {
+            assert!(printer.log_line_to(&mut writer, &line));
+        }
+        drop(reader);
+        assert!(!Printer::new(false, false).log_line_to(&mut writer, &line));
+    }
 }

@@ -29,6 +29,31 @@ pub(super) fn tame(text: &str) -> Cow<'_, str> {
     Cow::Owned(tamed)
 }
 
+/// JSON that means the same, with no control character but line ends: those of ASCII's beginning must be escaped in it, the
+/// others may be, and only stand in texts.
+pub(super) fn tame_json(json: &str) -> String {
+    crate::model::escape_controls(json)
+}
+
+/// Without colours: in what others wrote they may hide it, and what comes after.
+pub(super) fn colourless(text: &str) -> Cow<'_, str> {
+    if !text.contains('\u{1b}') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(place) = rest.find('\u{1b}') {
+        let (before, from) = rest.split_at(place);
+        let length = colour_length(from);
+        plain.push_str(before);
+        // Any other sequence is written out later.
+        plain.push_str(&from[..usize::from(length == 0)]);
+        rest = &from[length.max(1)..];
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
 fn is_wild(character: char) -> bool {
     character.is_control() && !matches!(character, '\n' | '\t')
 }
@@ -62,5 +87,18 @@ mod tests {
             "\\u{1b}[2J\u{1b}[31mred\u{1b}[0m\\r\\u{9b}2J"
         );
         assert_eq!(tame("\u{1b}[31"), "\\u{1b}[31");
+    }
+
+    #[test]
+    fn what_others_wrote_loses_its_colours_and_nothing_else() {
+        assert_eq!(colourless("a\u{1b}[8mb\u{1b}[1;31mc\u{1b}[2J\u{1b}"), "abc\u{1b}[2J\u{1b}");
+    }
+
+    #[test]
+    fn json_means_the_same_without_control_characters() {
+        let value = serde_json::json!({"line": "\u{9b}2J\u{7f}\u{1b}캐시\n"});
+        let tamed = tame_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!tamed.contains(|character: char| character.is_control() && character != '\n'), "{tamed}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&tamed).unwrap(), value);
     }
 }

@@ -9,14 +9,19 @@
 umask 022
 file=$1/.operation.lock holder=$2 wait=$3 dead=$4
 command -v flock >/dev/null 2>&1 || { echo "unlocked there is no flock on the host"; exit 0; }
-[ -d "$1" ] || mkdir -p "$1" 2>/dev/null
 # What belongs to another user can be locked, too, but not be written. (Unlike exec alone, command exec fails without
 # ending the script.)
-writes=yes
-{ command exec 9>>"$file" || { writes='' && command exec 9<"$file"; }; } 2>/dev/null || {
-  printf 'unlocked %s cannot be opened\n' "$file"
-  exit 0
+open_file() {
+  [ -d "${file%/*}" ] || mkdir -p "${file%/*}" 2>/dev/null
+  writes=yes
+  { command exec 9>>"$file" || { writes='' && command exec 9<"$file"; }; } 2>/dev/null || {
+    printf 'unlocked %s cannot be opened\n' "$file"
+    exit 0
+  }
 }
+# Whoever removes the install removes the file, too: a lock on what is no longer there is none.
+is_removed() { [ / -ef / ] 2>/dev/null && ! [ "$file" -ef /proc/self/fd/9 ]; }
+open_file
 { read -r here </proc/sys/kernel/random/boot_id; } 2>/dev/null
 first='' last=''
 seen() {
@@ -68,6 +73,10 @@ if ! flock -n 9; then
     exit 0
   }
 fi
+while is_removed; do
+  open_file
+  flock -w "$wait" 9 2>/dev/null || { echo 'busy ' && exit 0; }
+done
 seen
 read -r up _ </proc/uptime
 if [ -z "$first" ]; then

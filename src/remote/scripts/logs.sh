@@ -29,7 +29,7 @@ files_of() {
     member:*) ls -tr "${1#member:}"/*.out "${1#member:}"/*.log ;;
   esac
 }
-# The pid of a node, where there is a syslog that it may write to.
+# The pid of a node, where there is a syslog that it may write to. Numbers come again, in other boots and for other programs.
 logged_pid() {
   case $1 in node:*) ;; *) return 0 ;; esac
   [ -S /dev/log ] || return 0
@@ -65,7 +65,7 @@ for log in "$@"; do
   pid=$(logged_pid "$log")
   if [ -n "$pid" ]; then
     if has_journal; then
-      journalctl -q --no-pager -o short-iso-precise ${lines:+-n "$lines"} "_PID=$pid" | last "${number}s"
+      journalctl -q --no-pager -o short-iso-precise ${lines:+-n "$lines"} -b "_PID=$pid" _COMM=memcached | last "${number}s"
     else
       grep -F "memcached[$pid]" "$(syslog_file)" | last "${number}s"
     fi
@@ -74,7 +74,7 @@ for log in "$@"; do
     # It begins where the lines above end, also should some have come in between.
     tail -c "+$((size + 1))" -F "$newest" | tell "$number" &
     if [ -n "$pid" ] && has_journal; then
-      journalctl -q -f -n 0 -o short-iso-precise "_PID=$pid" | tell "${number}s" &
+      journalctl -q -f -n 0 -o short-iso-precise -b "_PID=$pid" _COMM=memcached | tell "${number}s" &
     elif [ -n "$pid" ]; then
       tail -n 0 -F "$(syslog_file)" | of_pid "$pid" | tell "${number}s" &
     fi

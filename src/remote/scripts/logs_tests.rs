@@ -65,7 +65,10 @@ fn what_a_node_writes_to_syslog_is_its_log_too() {
     let journal = root.path().join("bin/journalctl");
     fs::set_permissions(&journal, fs::Permissions::from_mode(0o755)).unwrap();
     let lines = run(root.path(), &["once", "9", "1000", "node:1"]);
-    assert_eq!(lines, ["0:in the file", "0s:-q --no-pager -o short-iso-precise -n 9 _PID=77"]);
+    assert_eq!(
+        lines,
+        ["0:in the file", "0s:-q --no-pager -o short-iso-precise -n 9 -b _PID=77 _COMM=memcached"]
+    );
 }
 
 #[test]
