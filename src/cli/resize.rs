@@ -11,7 +11,7 @@ use super::context::Context;
 use super::zookeeper::{PROBE_LIMIT, observe};
 use crate::error::{Failure, Failures};
 use crate::exec::{Operator, Outcome};
-use crate::inspect::{ArcusTree, Inspected, members_of};
+use crate::inspect::{ArcusTree, Inspected, ProcessesSeen, members_of};
 use crate::model::{Ensemble, EnsembleMember, NodeAddr};
 use crate::node::NodeLink;
 use crate::plan::{self, EnsembleWish, Resize, ResizeSeen, Risk, ServerList};
@@ -194,6 +194,33 @@ async fn nodes(
         (addr, follows)
     }))
     .await)
+}
+
+/// Of what these processes of the install were given as addresses of ZooKeeper: those that are a member of the ensemble by
+/// another name, as when one side was given names and the other addresses.
+pub(super) async fn aliases<'p>(
+    ensemble: &Ensemble,
+    processes: impl IntoIterator<Item = &'p Inspected<ProcessesSeen>>,
+) -> BTreeSet<String> {
+    let processes = processes.into_iter().filter_map(|host| host.as_ref().ok());
+    let given = processes.flat_map(|host| &host.processes).filter(|process| process.ours);
+    let given = given.filter_map(|process| process.zookeeper.as_deref());
+    let mut strange: BTreeSet<String> =
+        given.flat_map(|list| list.split(',')).map(|address| address.trim().to_owned()).collect();
+    strange.retain(|address| ensemble.members().iter().all(|member| member.to_string() != *address));
+    if strange.is_empty() {
+        return strange;
+    }
+    let names = names_by_address(ensemble).await;
+    let resolving = strange.into_iter().map(|address| async {
+        if names.contains_key(&address) {
+            return Some(address);
+        }
+        let lookup = tokio::time::timeout(PROBE_LIMIT, tokio::net::lookup_host(&address));
+        let found = lookup.await.ok()?.ok()?.any(|found| names.contains_key(&found.to_string()));
+        found.then_some(address)
+    });
+    join_all(resolving).await.into_iter().flatten().collect()
 }
 
 /// Arcus's own ZooKeeper client tells addresses where it was given names.

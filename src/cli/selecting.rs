@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::context::Context;
-use crate::error::Failures;
+use super::resize::aliases;
+use crate::error::{Failure, Failures};
 use crate::inspect::{
     ArcusTree, RegisteredNode, hostnames_of, inspect_processes, members_of, others_of, registered_cloud,
 };
@@ -27,19 +28,30 @@ pub(super) async fn select(
     let hostnames = cloud.map(hostnames_of).unwrap_or_default();
     let known: BTreeSet<NodeAddr> =
         registered.iter().map(|node| node.addr).chain(members.keys().copied()).collect();
-    let outdated = if selector.asks_for_outdated() {
+    let (outdated, unseen) = if selector.asks_for_outdated() {
         let seen = context.look(observe(context, code, tree, known.clone())).await?;
-        outdated(context, &registered, &seen)
+        (outdated(context, &registered, &seen), unseen(context, &known, &seen))
     } else {
-        BTreeSet::new()
+        Default::default()
     };
     let facts = known.iter().map(|addr| NodeFacts {
         addr: *addr,
         hostnames: hostnames.get(addr).cloned().unwrap_or_default(),
         offline: !members.contains_key(addr),
-        outdated: outdated.contains(addr),
+        outdated: (!unseen.contains(addr)).then(|| outdated.contains(addr)),
     });
     Ok(Selection::Only(selector.pick(code, &facts.collect::<Vec<_>>())?))
+}
+
+/// Nodes whose hosts could not be looked at, each told of.
+fn unseen(context: &Context, known: &BTreeSet<NodeAddr>, seen: &NodesSeen) -> BTreeSet<NodeAddr> {
+    let failed = |addr: &NodeAddr| seen.processes.get(&HostName::from(addr.ip))?.as_ref().err();
+    for (addr, failure) in known.iter().filter_map(|addr| Some((addr, failed(addr)?))) {
+        let warning =
+            Failure::unreachable(format!("{addr}: is left out: whether it is @outdated is not known"));
+        context.printer.warning(&warning.cause(&failure.message));
+    }
+    known.iter().filter(|addr| failed(addr).is_some()).copied().collect()
 }
 
 fn outdated(context: &Context, registered: &[RegisteredNode], seen: &NodesSeen) -> BTreeSet<NodeAddr> {
@@ -70,10 +82,12 @@ pub(super) async fn observe(
         &context.settings.install_path,
         context.settings.timeouts.command,
     );
+    let processes = processes.await;
     NodesSeen {
+        aliases: aliases(&context.ensemble, processes.values()).await,
         members: tree.codes.get(code.as_str()).map(members_of).unwrap_or_default(),
         others: others_of(code, tree),
-        processes: processes.await,
+        processes,
         this_machine: context.fleet.here(&hosts).await,
     }
 }
