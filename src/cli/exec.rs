@@ -87,7 +87,7 @@ async fn pick(
             addr: node.addr,
             hostnames: BTreeSet::from([node.hostname.clone()]),
             offline: false,
-            outdated: false,
+            outdated: None,
         })
         .collect();
     selector.pick(&cloud.code, &facts)

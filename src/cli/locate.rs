@@ -102,7 +102,7 @@ async fn item(link: &mut NodeLink, key: &str) -> Result<KeyItem, Failure> {
     let flags = text("flags").and_then(|flags| flags.parse().ok());
     Ok(KeyItem::Present {
         kind,
-        bytes: value.as_ref().map(|item| item.value.len() as u64),
+        bytes: value.as_ref().map(|item| item.length),
         elements: text("count").and_then(|count| count.parse().ok()),
         flags: flags.or(value.map(|item| item.flags)).unwrap_or_default(),
         expiry: Expiry::read(text("expiretime")),

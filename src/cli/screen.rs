@@ -47,7 +47,24 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        if !OPEN.load(Ordering::SeqCst) {
+            return Err(io::Error::other("a part of arcusctl failed, and the screen was left"));
+        }
         self.terminal.draw(render).map(drop)
+    }
+
+    /// Gives the terminal back until [`Self::resume`].
+    pub(super) fn leave(&self) {
+        restore();
+    }
+
+    /// # Errors
+    /// When the terminal does not do what it is told.
+    pub(super) fn resume(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        OPEN.store(true, Ordering::SeqCst);
+        execute!(io::stdout(), EnterAlternateScreen, Hide)?;
+        self.terminal.clear()
     }
 }
 

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::join_all;
+
 use super::context::Context;
-use crate::error::Failures;
+use super::zookeeper::PROBE_LIMIT;
+use crate::error::{Failure, Failures};
 use crate::inspect::{
-    ArcusTree, RegisteredNode, hostnames_of, inspect_processes, members_of, others_of, registered_cloud,
+    ArcusTree, Inspected, ProcessesSeen, RegisteredNode, hostnames_of, inspect_processes, members_of,
+    others_of, registered_cloud,
 };
-use crate::model::{HostName, NodeAddr, ServiceCode};
+use crate::model::{Ensemble, HostName, NodeAddr, ServiceCode};
 use crate::plan::{NodeFacts, NodesSeen, Selection, Selector, drifts};
+use crate::zk::names_by_address;
 
 /// The nodes of `code` that `selectors` mean; the hosts are looked at only where that takes it.
 ///
@@ -27,19 +32,30 @@ pub(super) async fn select(
     let hostnames = cloud.map(hostnames_of).unwrap_or_default();
     let known: BTreeSet<NodeAddr> =
         registered.iter().map(|node| node.addr).chain(members.keys().copied()).collect();
-    let outdated = if selector.asks_for_outdated() {
+    let (outdated, unseen) = if selector.asks_for_outdated() {
         let seen = context.look(observe(context, code, tree, known.clone())).await?;
-        outdated(context, &registered, &seen)
+        (outdated(context, &registered, &seen), unseen(context, &known, &seen))
     } else {
-        BTreeSet::new()
+        Default::default()
     };
     let facts = known.iter().map(|addr| NodeFacts {
         addr: *addr,
         hostnames: hostnames.get(addr).cloned().unwrap_or_default(),
         offline: !members.contains_key(addr),
-        outdated: outdated.contains(addr),
+        outdated: (!unseen.contains(addr)).then(|| outdated.contains(addr)),
     });
     Ok(Selection::Only(selector.pick(code, &facts.collect::<Vec<_>>())?))
+}
+
+/// Nodes whose hosts could not be looked at, each told of.
+fn unseen(context: &Context, known: &BTreeSet<NodeAddr>, seen: &NodesSeen) -> BTreeSet<NodeAddr> {
+    let failed = |addr: &NodeAddr| seen.processes.get(&HostName::from(addr.ip))?.as_ref().err();
+    for (addr, failure) in known.iter().filter_map(|addr| Some((addr, failed(addr)?))) {
+        let warning =
+            Failure::unreachable(format!("{addr}: is left out: whether it is @outdated is not known"));
+        context.printer.warning(&warning.cause(&failure.message));
+    }
+    known.iter().filter(|addr| failed(addr).is_some()).copied().collect()
 }
 
 fn outdated(context: &Context, registered: &[RegisteredNode], seen: &NodesSeen) -> BTreeSet<NodeAddr> {
@@ -70,10 +86,39 @@ pub(super) async fn observe(
         &context.settings.install_path,
         context.settings.timeouts.command,
     );
+    let processes = processes.await;
     NodesSeen {
+        aliases: aliases(&context.ensemble, processes.values()).await,
         members: tree.codes.get(code.as_str()).map(members_of).unwrap_or_default(),
         others: others_of(code, tree),
-        processes: processes.await,
+        processes,
         this_machine: context.fleet.here(&hosts).await,
     }
+}
+
+/// Of what these processes of the install were given as addresses of ZooKeeper: those that are a member of the ensemble by
+/// another name, as when one side was given names and the other addresses.
+pub(super) async fn aliases<'p>(
+    ensemble: &Ensemble,
+    processes: impl IntoIterator<Item = &'p Inspected<ProcessesSeen>>,
+) -> BTreeSet<String> {
+    let processes = processes.into_iter().filter_map(|host| host.as_ref().ok());
+    let given = processes.flat_map(|host| &host.processes).filter(|process| process.ours);
+    let given = given.filter_map(|process| process.zookeeper.as_deref());
+    let mut strange: BTreeSet<String> =
+        given.flat_map(|list| list.split(',')).map(|address| address.trim().to_owned()).collect();
+    strange.retain(|address| ensemble.members().iter().all(|member| member.to_string() != *address));
+    if strange.is_empty() {
+        return strange;
+    }
+    let names = names_by_address(ensemble, PROBE_LIMIT).await;
+    let resolving = strange.into_iter().map(|address| async {
+        if names.contains_key(&address) {
+            return Some(address);
+        }
+        let lookup = tokio::time::timeout(PROBE_LIMIT, tokio::net::lookup_host(&address));
+        let found = lookup.await.ok()?.ok()?.any(|found| names.contains_key(&found.to_string()));
+        found.then_some(address)
+    });
+    join_all(resolving).await.into_iter().flatten().collect()
 }

@@ -1,6 +1,6 @@
 //! `status`: what is registered, what runs, who is a member and what each node says, held against one another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use super::complete;
 use super::context::Context;
 use super::memcached::{read_tree, unknown};
-use super::selecting::select;
+use super::selecting::{aliases, select};
 use super::zookeeper::PROBE_LIMIT;
-use crate::config::load_cloud;
+use crate::config::{EnsembleSource, load_cloud};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::inspect::{
     ArcusTree, RegisteredNode, inspect_answers, inspect_processes, members_of, others_of, registered_cloud,
@@ -23,7 +23,7 @@ use crate::model::{Cloud, HostName, NodeAddr, ServiceCode};
 use crate::plan::{NodeFacts, NodesSeen, Selection, Selector};
 use crate::report::{Document, MemberReport, StatusReport};
 use crate::status::{CloudSeen, CloudStatus, Wanted, judge};
-use crate::zk::{names_by_address, probe_members};
+use crate::zk::{MemberSession, names_by_address, probe_members};
 
 /// For one answer of a cache node or to `srvr`; what takes longer hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
@@ -61,7 +61,7 @@ pub(super) async fn status(context: &Context, args: &Status) -> Result<Document,
     let (ensemble, looked) = tokio::join!(ensemble, look(context, args, file.as_ref()));
     let (clouds, failures, zookeeper) = looked?;
     let ensemble = ensemble?.into_iter().map(|(member, state)| MemberReport { member, state }).collect();
-    let report = StatusReport { ensemble, clouds };
+    let report = StatusReport { ensemble, clouds, zookeeper };
     Ok(Document::of_status(report, failures, zookeeper, args.code.is_some()))
 }
 
@@ -129,7 +129,7 @@ async fn look_without_zookeeper(
         addr: node.addr,
         hostnames: BTreeSet::from([node.hostname.clone()]),
         offline: false,
-        outdated: false,
+        outdated: None,
     });
     let selection = match Selector::all_of(&args.nodes) {
         Some(selector) => Selection::Only(selector.pick(&cloud.code, &facts.collect::<Vec<_>>())?),
@@ -153,9 +153,35 @@ async fn judged(context: &Context, seen: &[CloudSeen]) -> Result<Vec<CloudStatus
         ensemble: &context.ensemble,
         names: &names,
         settings: &context.settings.memcached,
+        by_hand: matches!(context.ensemble_source, EnsembleSource::Flag | EnsembleSource::Environment),
         now: Timestamp::now().as_millisecond(),
     };
     Ok(seen.iter().map(|seen| judge(seen, wanted)).collect())
+}
+
+/// Who is in a cloud, by which sessions.
+#[derive(Default)]
+struct Joined {
+    members: BTreeMap<NodeAddr, String>,
+    sessions: BTreeMap<NodeAddr, MemberSession>,
+}
+
+impl Joined {
+    /// Who came, left, or left and came back, between this and a later reading.
+    fn changed(&self, later: &Self) -> BTreeSet<NodeAddr> {
+        let known = self.members.keys().chain(later.members.keys()).copied();
+        let session = |joined: &Self, addr: &NodeAddr| {
+            joined.members.contains_key(addr).then(|| joined.sessions.get(addr).map(|session| session.id))
+        };
+        known.filter(|addr| session(self, addr) != session(later, addr)).collect()
+    }
+}
+
+async fn joined(context: &Context, code: &ServiceCode) -> Result<Joined, Failure> {
+    let zookeeper = context.operator.zookeeper().await?;
+    let members = zookeeper.members(code).await?;
+    let sessions = zookeeper.sessions(code, &members).await?;
+    Ok(Joined { members, sessions })
 }
 
 /// Asks all hosts, all nodes and ZooKeeper at once.
@@ -171,18 +197,26 @@ pub(super) async fn observe(
     let processes =
         inspect_processes(&context.fleet, &hosts, &settings.install_path, settings.timeouts.command);
     let answers = inspect_answers(&context.fleet, &nodes, ANSWER_LIMIT);
-    let sessions = try_join_all(wishes.iter().map(|wish| async move {
+    let before = try_join_all(wishes.iter().map(|wish| async move {
         let registered = tree.and_then(|tree| tree.codes.get(wish.code.as_str()));
-        let Some(registered) = registered else { return Ok(Default::default()) };
-        context.operator.zookeeper().await?.sessions(&wish.code, &members_of(registered)).await
+        let Some(registered) = registered else { return Ok(Joined::default()) };
+        let members = members_of(registered);
+        let sessions = context.operator.zookeeper().await?.sessions(&wish.code, &members).await?;
+        Ok::<_, Failure>(Joined { members, sessions })
     }));
-    let (processes, answers, sessions) = tokio::join!(processes, answers, sessions);
+    let (processes, answers, before) = tokio::join!(processes, answers, before);
+    // Hosts and nodes took their time, in which a rolling restart goes on.
+    let after = try_join_all(wishes.iter().map(|wish| async move {
+        if tree.is_none() { Ok(Joined::default()) } else { joined(context, &wish.code).await }
+    }));
+    let (before, after) = (before?, after.await?);
+    let aliases = aliases(&context.ensemble, processes.values()).await;
     let answers_of = |wish: &Wish| {
         wish.nodes.iter().filter_map(|addr| Some((*addr, answers.get(addr)?.clone()))).collect()
     };
-    let seen = wishes.iter().zip(sessions?).map(|(wish, sessions)| {
-        let registered = tree.and_then(|tree| tree.codes.get(wish.code.as_str()));
-        let mut members = registered.map(members_of).unwrap_or_default();
+    let seen = wishes.iter().zip(before.iter().zip(after)).map(|(wish, (before, after))| {
+        let changing = before.changed(&after);
+        let Joined { mut members, sessions } = after;
         members.retain(|addr, _| wish.nodes.contains(addr));
         CloudSeen {
             code: wish.code.clone(),
@@ -197,11 +231,38 @@ pub(super) async fn observe(
                 others: tree.map(|tree| others_of(&wish.code, tree)).unwrap_or_default(),
                 processes: processes.clone(),
                 this_machine: BTreeSet::new(),
+                aliases: aliases.clone(),
             },
             sessions,
+            changing,
             answers: answers_of(wish),
             zookeeper: tree.is_some(),
         }
     });
     Ok(seen.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(sessions: &[(&str, i64)]) -> Joined {
+        let addr = |addr: &str| addr.parse::<NodeAddr>().unwrap();
+        Joined {
+            members: sessions.iter().map(|(node, _)| (addr(node), format!("{node}-host"))).collect(),
+            sessions: sessions
+                .iter()
+                .map(|(node, id)| (addr(node), MemberSession { id: *id, since: 0 }))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn who_came_left_or_came_back_between_two_readings_is_known() {
+        let before = joined(&[("10.0.0.1:1", 1), ("10.0.0.2:1", 2), ("10.0.0.3:1", 3)]);
+        let after = joined(&[("10.0.0.1:1", 1), ("10.0.0.3:1", 9), ("10.0.0.4:1", 4)]);
+        let changed: Vec<String> = before.changed(&after).iter().map(ToString::to_string).collect();
+        assert_eq!(changed, ["10.0.0.2:1", "10.0.0.3:1", "10.0.0.4:1"]);
+        assert!(before.changed(&before).is_empty());
+    }
 }

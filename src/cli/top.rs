@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -11,15 +12,19 @@ use crossterm::event::{Event as TerminalEvent, EventStream, KeyCode, KeyEventKin
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::complete;
 use super::context::Context;
 use super::memcached::{read_tree, unknown};
 use super::screen::Screen;
+use super::selecting::aliases;
 use super::zookeeper::PROBE_LIMIT;
+use crate::config::EnsembleSource;
 use crate::error::{Failure, FailureKind, Failures};
 use crate::inspect::{ArcusTree, inspect_answer, inspect_processes, others_of, registered_cloud};
 use crate::model::{HostName, NodeAddr, ServiceCode};
@@ -34,6 +39,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 const SLOW: Duration = Duration::from_secs(10);
 /// After ZooKeeper was lost.
 const AGAIN: Duration = Duration::from_secs(2);
+/// So many times a host is looked at soon again after a node of it came or went.
+const LOOKS_AFTER_CHANGE: u32 = 3;
 /// More often nobody can read.
 const DRAWN: Duration = Duration::from_millis(100);
 
@@ -77,6 +84,7 @@ pub(super) async fn top(context: &Context, args: &TopArgs, json: bool) -> Result
     }
     let mut top = Top::new(context.ensemble.clone(), context.settings.memcached.clone(), args.interval);
     top.names = context.look(names_by_address(&context.ensemble, PROBE_LIMIT)).await?;
+    top.by_hand = matches!(context.ensemble_source, EnsembleSource::Flag | EnsembleSource::Environment);
     for event in registrations(&tree, args.code.as_ref(), &[]) {
         top.update(event, now());
     }
@@ -113,17 +121,19 @@ async fn run(
     };
     let mut started = Started::default();
     let mut collectors = Collectors::new();
-    collectors.push(Box::pin(source.follow_registrations(args.code.as_ref())));
+    collectors.push(Box::pin(source.follow_registrations(args.code.as_ref(), top.codes())));
     let mut keys = EventStream::new();
     let mut ticks = interval(args.interval);
     let mut drawing = interval(DRAWN);
     drawing.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut stale = true;
+    let mut signals = Signals::new().map_err(|error| cannot_draw(&error))?;
+    let (mut stale, mut suspended) = (true, false);
     while !top.over {
         started.catch_up(top, &source, &mut collectors);
         tokio::select! {
             Some(event) = happened.recv() => {
                 top.update(event, now());
+                started.look_again(&top.stale_hosts());
                 stale = true;
             }
             event = keys.next() => match event {
@@ -140,18 +150,49 @@ async fn run(
                 top.tick(source.begun.elapsed().as_secs_f64());
                 stale = true;
             }
-            _ = drawing.tick(), if stale => {
+            _ = drawing.tick(), if stale && !suspended => {
                 let drawn = screen.draw(|frame| draw(top, frame, now(), color));
                 drawn.map_err(|error| cannot_draw(&error))?;
                 stale = false;
             }
             Some(()) = collectors.next() => {}
+            Some(()) = signals.suspend.recv() => {
+                screen.leave();
+                suspended = true;
+                let stopped = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+                stopped.map_err(|error| cannot_draw(&error))?;
+            }
+            Some(()) = signals.resume.recv() => {
+                screen.resume().map_err(|error| cannot_draw(&error))?;
+                (stale, suspended) = (true, false);
+            }
+            Some(()) = signals.quit.recv() => {
+                return Err(Failure::interrupted("top was ended by a signal").into());
+            }
             () = context.stop.gently.cancelled() => {
                 return Err(Failure::interrupted("top was ended by a signal").into());
             }
         }
     }
     Ok(())
+}
+
+/// What else would leave the terminal a screen: `kill -TSTP`, SIGQUIT; and going on after the first.
+struct Signals {
+    suspend: Signal,
+    resume: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let raw = |kind: rustix::process::Signal| signal(SignalKind::from_raw(kind.as_raw()));
+        Ok(Self {
+            suspend: raw(rustix::process::Signal::TSTP)?,
+            resume: raw(rustix::process::Signal::CONT)?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
 }
 
 /// What is registered, of `code` or of all; and of those `known` what is registered no more.
@@ -171,32 +212,61 @@ fn registrations(tree: &ArcusTree, code: Option<&ServiceCode>, known: &[ServiceC
 /// Who is looked at already.
 #[derive(Default)]
 struct Started {
-    codes: BTreeSet<ServiceCode>,
-    nodes: BTreeSet<NodeAddr>,
-    hosts: BTreeSet<HostName>,
+    codes: BTreeMap<ServiceCode, DropGuard>,
+    nodes: BTreeMap<NodeAddr, DropGuard>,
+    hosts: BTreeMap<HostName, (DropGuard, Arc<Notify>)>,
+}
+
+/// `collecting` ends when the guard is dropped.
+fn guarded<'a>(
+    collectors: &mut Collectors<'a>,
+    collecting: impl Future<Output = ()> + Send + 'a,
+) -> DropGuard {
+    let token = CancellationToken::new();
+    let over = token.clone();
+    collectors.push(Box::pin(async move {
+        let _over = over.run_until_cancelled(collecting).await;
+    }));
+    token.drop_guard()
 }
 
 impl Started {
-    /// Begins to look at those that have come.
+    /// Begins to look at those that have come, and leaves those alone that are gone.
     fn catch_up<'a>(&mut self, top: &Top, source: &'a Source<'a>, collectors: &mut Collectors<'a>) {
-        for code in top.codes() {
-            if self.codes.insert(code.clone()) {
-                collectors.push(Box::pin(source.follow_members(code)));
-            }
+        let (codes, nodes) = (top.codes(), top.nodes());
+        let hosts: BTreeSet<HostName> = nodes.iter().map(|node| HostName::from(node.ip)).collect();
+        self.codes.retain(|code, _| codes.contains(code));
+        self.nodes.retain(|node, _| nodes.contains(node));
+        self.hosts.retain(|host, _| hosts.contains(host));
+        for code in codes {
+            let follow = || guarded(collectors, source.follow_members(code.clone()));
+            self.codes.entry(code.clone()).or_insert_with(follow);
         }
-        for node in top.nodes() {
-            if self.nodes.insert(node) {
-                collectors.push(Box::pin(source.follow_node(node)));
-            }
-            let host = HostName::from(node.ip);
-            if self.hosts.insert(host.clone()) {
-                collectors.push(Box::pin(source.follow_host(host)));
-            }
+        for node in nodes {
+            self.nodes.entry(node).or_insert_with(|| guarded(collectors, source.follow_node(node)));
+        }
+        for host in hosts {
+            self.hosts.entry(host.clone()).or_insert_with(|| {
+                let again = Arc::new(Notify::new());
+                (guarded(collectors, source.follow_host(host, Arc::clone(&again))), again)
+            });
+        }
+    }
+
+    /// Has these hosts looked at now rather than at their next turn.
+    fn look_again(&self, hosts: &BTreeSet<HostName>) {
+        for (_, again) in hosts.iter().filter_map(|host| self.hosts.get(host)) {
+            again.notify_one();
         }
     }
 }
 
 impl Source<'_> {
+    /// Since the beginning.
+    fn seconds(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+
     fn tell(&self, event: Event) {
         // Nobody listens once the screen is closed.
         let _closed = self.events.send(event);
@@ -209,10 +279,9 @@ impl Source<'_> {
         let mut link = None;
         loop {
             ticks.tick().await;
-            let permit = self.asking.acquire().await;
+            let begun = self.seconds();
             let answer = self.ask(node, &mut link).await;
-            drop(permit);
-            self.tell(Event::Answer { node, at: self.begun.elapsed().as_secs_f64(), answer });
+            self.tell(Event::Answer { node, begun, at: self.seconds(), answer });
         }
     }
 
@@ -225,30 +294,39 @@ impl Source<'_> {
             Some(link) => link,
             None => NodeLink::open(&self.context.fleet, node, ANSWER_LIMIT).await?,
         };
+        // Not while connecting: that takes long to a host that is dead, and would keep those waiting that answer.
+        let _permit = self.asking.acquire().await;
         // One that failed in the middle of an answer is not asked again.
         let answer = inspect_answer(&mut link).await?;
         *kept = Some(link);
         Ok(answer)
     }
 
-    async fn follow_host(&self, host: HostName) {
+    async fn follow_host(&self, host: HostName, again: Arc<Notify>) {
         let settings = &self.context.settings;
         let hosts = [host];
+        let mut soon = 0;
         loop {
+            let begun = self.seconds();
             let limit = settings.timeouts.command;
             let seen = inspect_processes(&self.context.fleet, &hosts, &settings.install_path, limit).await;
             for (host, seen) in seen {
                 if seen.as_ref().is_err_and(|failure| failure.kind == FailureKind::Unreachable) {
                     self.context.fleet.forget(&host).await;
                 }
-                self.tell(Event::Processes { host, seen });
+                let aliases = aliases(&self.context.ensemble, [&seen]).await;
+                self.tell(Event::Processes { host, begun, aliases, seen });
             }
-            sleep(SLOW.max(self.interval)).await;
+            // A process that goes is there for a moment longer than its znode.
+            let pause = if soon > 0 { AGAIN } else { SLOW.max(self.interval) };
+            soon = match timeout(pause, again.notified()).await {
+                Ok(()) => LOOKS_AFTER_CHANGE,
+                Err(_) => soon.saturating_sub(1),
+            };
         }
     }
 
-    async fn follow_registrations(&self, code: Option<&ServiceCode>) {
-        let mut known: Vec<ServiceCode> = Vec::new();
+    async fn follow_registrations(&self, code: Option<&ServiceCode>, mut known: Vec<ServiceCode>) {
         loop {
             sleep(SLOW.max(self.interval)).await;
             let Ok(zookeeper) = self.context.operator.zookeeper().await else { continue };
@@ -272,13 +350,14 @@ impl Source<'_> {
                 Ok(zookeeper) => self.follow_session(&code, zookeeper).await,
                 Err(failure) => failure,
             };
-            self.tell(Event::Members { code: code.clone(), members: Err(lost), sessions: BTreeMap::new() });
+            let (code, at) = (code.clone(), self.seconds());
+            self.tell(Event::Members { code, at, members: Err(lost), sessions: BTreeMap::new() });
             sleep(AGAIN).await;
         }
     }
 
-    async fn follow_session(&self, code: &ServiceCode, zookeeper: std::sync::Arc<ZooKeeper>) -> Failure {
-        let membership = match Membership::follow(std::sync::Arc::clone(&zookeeper), code).await {
+    async fn follow_session(&self, code: &ServiceCode, zookeeper: Arc<ZooKeeper>) -> Failure {
+        let membership = match Membership::follow(Arc::clone(&zookeeper), code).await {
             Ok(membership) => membership,
             Err(failure) => return failure,
         };
@@ -289,8 +368,9 @@ impl Source<'_> {
                 Err(failure) => return failure,
             };
             // Who is there is told at once; for how long a moment later.
+            let at = self.seconds();
             let tell = |sessions| {
-                self.tell(Event::Members { code: code.clone(), members: Ok(members.clone()), sessions });
+                self.tell(Event::Members { code: code.clone(), at, members: Ok(members.clone()), sessions });
             };
             tell(BTreeMap::new());
             if let Ok(sessions) = zookeeper.sessions(code, &members).await {

@@ -143,7 +143,9 @@ impl Operator {
             (Action::RetireMember { layout }, _) => self.retire_member(layout).await,
             (Action::Reconfigure { from, servers }, _) => self.reconfigure(from, servers).await,
             (Action::ProveSync { members }, _) => self.prove_sync(members).await,
-            (Action::RejoinNode { code, .. }, Target::Node(addr)) => self.rejoin_node(*addr, code).await,
+            (Action::RejoinNode { code, pid }, Target::Node(addr)) => {
+                self.rejoin_node(*addr, code, *pid).await
+            }
             (Action::CreateStructure, _) => self.create_structure().await,
             (Action::CommitZnodes { changes, .. }, _) => {
                 self.zookeeper().await?.commit(changes).await?;

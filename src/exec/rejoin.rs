@@ -15,12 +15,18 @@ const CLOSING: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(200);
 
 impl Operator {
-    /// Asks the node to rejoin and waits until its znode is there.
-    pub(super) async fn rejoin_node(&self, addr: NodeAddr, code: &ServiceCode) -> Result<String, Failure> {
+    /// Asks the node, which is to be process `pid`, to rejoin and waits until its znode is there.
+    pub(super) async fn rejoin_node(
+        &self,
+        addr: NodeAddr,
+        code: &ServiceCode,
+        pid: u32,
+    ) -> Result<String, Failure> {
         let limit = self.settings.timeouts.join;
         let membership = self.membership(code).await?;
         // It answers once it has a session, which can take as long as ZooKeeper lets it wait.
         let mut link = NodeLink::open(&self.fleet, addr, limit).await?;
+        is_process(addr, pid, link.stats("").await?.get("pid").map(String::as_str))?;
         let answer = ask(&mut link).await;
         let joined = match &answer {
             Ok(_) => timeout(limit, membership.joined(addr)).await,
@@ -53,6 +59,18 @@ impl Operator {
     }
 }
 
+/// Who listens at the port by now may be another: the process was looked at before the operator was asked.
+fn is_process(addr: NodeAddr, pid: u32, said: Option<&str>) -> Result<(), Failure> {
+    if said == Some(pid.to_string().as_str()) {
+        return Ok(());
+    }
+    let said =
+        said.map_or_else(|| "which one it is it does not say".to_owned(), |said| format!("it is pid {said}"));
+    Err(Failure::refused(format!("{addr}: what answers there is not the process that was looked at (pid {pid})"))
+        .cause(said)
+        .hint("it was restarted meanwhile, or another process has that port at its host's loopback address; look again: arcusctl status"))
+}
+
 async fn ask(link: &mut NodeLink) -> Result<String, Failure> {
     let begun = Instant::now();
     loop {
@@ -67,5 +85,19 @@ async fn ask(link: &mut NodeLink) -> Result<String, Failure> {
             return Err(refused);
         }
         sleep(AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_process_that_was_looked_at_is_asked() {
+        let addr = "10.0.0.1:11211".parse().unwrap();
+        assert!(is_process(addr, 7, Some("7")).is_ok());
+        let other = is_process(addr, 7, Some("71")).unwrap_err();
+        assert!(other.message.contains("pid 7") && other.causes[0].contains("pid 71"), "{other:?}");
+        assert!(is_process(addr, 7, None).is_err());
     }
 }

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use serde::Serialize;
 
 use super::Inspected;
-use crate::error::Failure;
+use crate::error::{Failure, FailureKind};
 use crate::model::NodeAddr;
 use crate::node::{NodeLink, Readiness};
 use crate::remote::Fleet;
@@ -73,7 +73,7 @@ impl Figures {
             bytes: number("bytes"),
             limit_bytes: number("limit_maxbytes"),
             connections: number("curr_connections"),
-            operations: operations.filter_map(|(_, value)| value.parse::<u64>().ok()).sum(),
+            operations: operations.filter_map(|(_, value)| value.parse().ok()).fold(0, u64::saturating_add),
             hits: number("get_hits"),
             misses: number("get_misses"),
             evictions: number("evictions"),
@@ -82,7 +82,7 @@ impl Figures {
 
     /// The part of reads that found something, from 0 to 1; `None` before the first read.
     pub fn hit_ratio(&self) -> Option<f64> {
-        let reads = self.hits + self.misses;
+        let reads = self.hits.saturating_add(self.misses);
         (reads > 0).then(|| self.hits as f64 / reads as f64)
     }
 
@@ -90,14 +90,14 @@ impl Figures {
     pub fn sum<'f>(figures: impl IntoIterator<Item = &'f Self>) -> Self {
         figures.into_iter().fold(Self::default(), |sum, one| Self {
             uptime: sum.uptime.max(one.uptime),
-            items: sum.items + one.items,
-            bytes: sum.bytes + one.bytes,
-            limit_bytes: sum.limit_bytes + one.limit_bytes,
-            connections: sum.connections + one.connections,
-            operations: sum.operations + one.operations,
-            hits: sum.hits + one.hits,
-            misses: sum.misses + one.misses,
-            evictions: sum.evictions + one.evictions,
+            items: sum.items.saturating_add(one.items),
+            bytes: sum.bytes.saturating_add(one.bytes),
+            limit_bytes: sum.limit_bytes.saturating_add(one.limit_bytes),
+            connections: sum.connections.saturating_add(one.connections),
+            operations: sum.operations.saturating_add(one.operations),
+            hits: sum.hits.saturating_add(one.hits),
+            misses: sum.misses.saturating_add(one.misses),
+            evictions: sum.evictions.saturating_add(one.evictions),
         })
     }
 }
@@ -144,10 +144,18 @@ pub async fn inspect_answer(link: &mut NodeLink) -> Result<NodeAnswer, Failure> 
     let ready = link.ready().await?;
     let figures = Figures::read(&link.stats("").await?);
     // A node without ZooKeeper, or of another make, refuses these; it is a node all the same.
-    let stats = link.stats("zookeeper").await.unwrap_or_default();
-    let follows = link.zookeeper().await.ok();
+    let stats = unless_refused(link.stats("zookeeper").await)?.unwrap_or_default();
+    let follows = unless_refused(link.zookeeper().await)?;
     let zookeeper = ZooKeeperSaid::read(&stats, follows);
     Ok(NodeAnswer { version: link.version().to_owned(), ready, figures, zookeeper })
+}
+
+fn unless_refused<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(failure) if failure.kind == FailureKind::Refused => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +178,23 @@ mod tests {
         assert_eq!(Figures::default().hit_ratio(), None);
         let both = Figures::sum([&figures, &figures]);
         assert_eq!((both.operations, both.uptime, both.evictions), (40, 60, 4));
+    }
+
+    #[test]
+    fn figures_that_a_peer_makes_up_are_no_reason_to_fail() {
+        let most = u64::MAX;
+        let figures = Figures::read(&stats(&format!(
+            "get_hits={most} get_misses={most} cmd_get={most} cmd_set={most} curr_items={most}"
+        )));
+        assert_eq!(figures.operations, most);
+        assert_eq!(figures.hit_ratio(), Some(1.0));
+        assert_eq!(Figures::sum([&figures, &figures]).items, most);
+    }
+
+    #[test]
+    fn only_a_refusal_passes_for_a_node_that_knows_no_zookeeper() {
+        assert_eq!(unless_refused::<()>(Err(Failure::refused("ERROR"))), Ok(None));
+        assert!(unless_refused::<()>(Err(Failure::unreachable("nothing within 3 s"))).is_err());
     }
 
     #[test]

@@ -366,15 +366,22 @@ fn read_process(line: &str, install_path: &str) -> Option<NodeProcess> {
 
 /// The value of a one-letter option, attached (`-p11211`) or not (`-p 11211`); the last one counts, as for getopt.
 fn option(argv: &[String], letter: char) -> Option<&str> {
+    let mut given = read_options(argv.get(1..).unwrap_or_default()).into_iter();
+    given.rfind(|(current, _)| *current == letter).and_then(|(_, value)| value)
+}
+
+/// One-letter options in their order, as getopt reads them; flags have no value.
+pub(crate) fn read_options(words: &[String]) -> Vec<(char, Option<&str>)> {
     /// Options of arcus-memcached that take a value (its getopt string); the others are flags.
     const WITH_VALUE: &str = "apsUmgcluPfntDRbBIEeXzox";
     const FLAGS: &str = "MkhirvdLCSq";
-    let mut found = None;
-    let mut words = argv.iter().skip(1);
+    let mut found = Vec::new();
+    let mut words = words.iter();
     while let Some(word) = words.next() {
         let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty()) else { continue };
         for (position, current) in letters.char_indices() {
             if FLAGS.contains(current) {
+                found.push((current, None));
                 continue;
             }
             if !WITH_VALUE.contains(current) {
@@ -382,9 +389,7 @@ fn option(argv: &[String], letter: char) -> Option<&str> {
             }
             let attached = &letters[position + current.len_utf8()..];
             let value = if attached.is_empty() { words.next().map(String::as_str) } else { Some(attached) };
-            if current == letter {
-                found = value;
-            }
+            found.push((current, value));
             break;
         }
     }

@@ -21,6 +21,7 @@ pub use clouds::{
     CloudReport, CloudStatus, NodeLabel, RegisteredNode, document_server, hostnames_of, mapped_nodes,
     members_of, others_of, registered_cloud, report_cloud,
 };
+pub(crate) use hosts::read_options;
 pub use hosts::{
     InstallSeen, MachineId, MemberPlace, MemberSeen, NodeProcess, ProcessesSeen, ReleaseSeen, ReleaseUser,
     inspect_install, inspect_installs, inspect_machines, inspect_members, inspect_processes,

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::reply::{Item, Readiness, item_head, refusal, stat};
-use crate::error::Failure;
+use crate::error::{Failure, FailureKind};
 use crate::model::{HostName, NodeAddr};
 use crate::remote::{Fleet, Stream};
 
@@ -20,8 +20,13 @@ const DIRECT_LIMIT: Duration = Duration::from_secs(2);
 const TURN_EVERY: Duration = Duration::from_millis(200);
 /// No line of an answer is longer: keys have 4000 bytes at most.
 const LONGEST_LINE: u64 = 1 << 16;
+/// In bytes; a real answer of many lines has some thousands.
+const LONGEST_ANSWER: usize = 1 << 20;
+/// Of a value no more is kept, however long its node says that it is.
+const KEPT: u64 = 1 << 20;
 
-/// A connection to one cache node, with every answer bounded in time. Several questions may follow one another.
+/// A connection to one cache node, with every answer bounded in time and in length. Several questions may follow one another,
+/// until one is not answered as it should be: then the connection is of no more use, and every further question fails at once.
 pub struct NodeLink {
     addr: NodeAddr,
     /// What it said to the first question: `version`.
@@ -30,6 +35,8 @@ pub struct NodeLink {
     limit: Duration,
     /// What was sent before its turn, and is not to be sent again.
     sent_ahead: VecDeque<String>,
+    /// An answer has begun that was not read to its end. What comes next would be taken for the answer to another question.
+    out_of_step: bool,
 }
 
 impl std::fmt::Debug for NodeLink {
@@ -84,7 +91,14 @@ impl NodeLink {
 
     async fn greet(addr: NodeAddr, stream: Box<dyn Stream>, limit: Duration) -> Result<Self, Failure> {
         let stream = BufReader::new(stream);
-        let mut link = Self { addr, version: String::new(), stream, limit, sent_ahead: VecDeque::new() };
+        let mut link = Self {
+            addr,
+            version: String::new(),
+            stream,
+            limit,
+            sent_ahead: VecDeque::new(),
+            out_of_step: false,
+        };
         let line = link.ask("version").await?;
         match line.strip_prefix("VERSION ") {
             Some(version) => link.version = version.to_owned(),
@@ -106,11 +120,14 @@ impl NodeLink {
     /// When the node does not take them.
     pub async fn ahead(&mut self, commands: &[&str]) -> Result<(), Failure> {
         let text: String = commands.iter().map(|command| format!("{command}\r\n")).collect();
-        let sending = async {
+        let (addr, limit) = (self.addr, self.limit);
+        let sent = bounded(addr, commands.first().unwrap_or(&""), limit, async {
+            self.begin()?;
             self.stream.write_all(text.as_bytes()).await?;
-            self.stream.flush().await
-        };
-        bounded(self.addr, commands.first().unwrap_or(&""), self.limit, sending).await?;
+            self.stream.flush().await.map(Ok)
+        });
+        let sent = sent.await;
+        self.end(sent)?;
         self.sent_ahead.extend(commands.iter().map(|command| (*command).to_owned()));
         Ok(())
     }
@@ -134,11 +151,12 @@ impl NodeLink {
     pub async fn stats(&mut self, what: &str) -> Result<BTreeMap<String, String>, Failure> {
         let asked = if what.is_empty() { "stats".to_owned() } else { format!("stats {what}") };
         let (addr, limit) = (self.addr, self.limit);
-        bounded(addr, &asked, limit, async {
+        let answer = bounded(addr, &asked, limit, async {
             self.send(&asked).await?;
             let mut stats = BTreeMap::new();
+            let mut left = LONGEST_ANSWER;
             loop {
-                let line = self.line().await?;
+                let line = self.line_within(&mut left).await?;
                 if line == "END" {
                     return Ok(Ok(stats));
                 }
@@ -147,8 +165,9 @@ impl NodeLink {
                 }
                 stats.extend(stat(&line));
             }
-        })
-        .await?
+        });
+        let answer = answer.await;
+        self.end(answer)
     }
 
     /// Sends one command and gives the line that answers it.
@@ -209,7 +228,7 @@ impl NodeLink {
     /// When it does not answer or does not take the key.
     pub async fn get(&mut self, key: &str) -> Result<Option<Item>, Failure> {
         let (addr, limit) = (self.addr, self.limit);
-        bounded(addr, "get", limit, async {
+        let answer = bounded(addr, "get", limit, async {
             self.send(&format!("get {key}")).await?;
             let mut item = None;
             loop {
@@ -221,13 +240,19 @@ impl NodeLink {
                     let unknown = || Failure::failed(format!("{addr}: answers 'get' with {line:?}"));
                     return Ok(Err(refusal(addr, "get", &line).unwrap_or_else(unknown)));
                 };
-                let mut value = vec![0; length];
-                self.stream.read_exact(&mut value).await?;
+                let mut value = Vec::new();
+                let kept = (&mut self.stream).take(length.min(KEPT)).read_to_end(&mut value).await? as u64;
+                let mut rest = (&mut self.stream).take(length - length.min(KEPT));
+                let dropped = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
+                if kept + dropped < length {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 self.stream.read_exact(&mut [0; 2]).await?;
-                item = Some(Item { flags, value });
+                item = Some(Item { flags, length, value });
             }
-        })
-        .await?
+        });
+        let answer = answer.await;
+        self.end(answer)
     }
 
     /// Stores `value` under `key` for `seconds`.
@@ -248,14 +273,16 @@ impl NodeLink {
 
     async fn store(&mut self, how: &str, key: &str, value: &[u8], seconds: u32) -> Result<(), Failure> {
         let (addr, limit) = (self.addr, self.limit);
-        let line = bounded(addr, how, limit, async {
+        let answer = bounded(addr, how, limit, async {
+            self.begin()?;
             let mut request = format!("{how} {key} 0 {seconds} {}\r\n", value.len()).into_bytes();
             request.extend_from_slice(value);
             request.extend_from_slice(b"\r\n");
             self.stream.write_all(&request).await?;
-            self.line().await
-        })
-        .await?;
+            self.line().await.map(Ok)
+        });
+        let answer = answer.await;
+        let line = self.end(answer)?;
         match line.as_str() {
             "STORED" => Ok(()),
             _ => Err(refusal(addr, how, &line)
@@ -269,11 +296,12 @@ impl NodeLink {
     /// When it does not answer or does not know the command.
     pub async fn attributes(&mut self, key: &str) -> Result<Option<BTreeMap<String, String>>, Failure> {
         let (addr, limit) = (self.addr, self.limit);
-        bounded(addr, "getattr", limit, async {
+        let answer = bounded(addr, "getattr", limit, async {
             self.send(&format!("getattr {key}")).await?;
             let mut attributes = BTreeMap::new();
+            let mut left = LONGEST_ANSWER;
             loop {
-                let line = self.line().await?;
+                let line = self.line_within(&mut left).await?;
                 match line.as_str() {
                     "END" => return Ok(Ok(Some(attributes))),
                     "NOT_FOUND" => return Ok(Ok(None)),
@@ -286,8 +314,9 @@ impl NodeLink {
                 };
                 attributes.insert(name.to_owned(), value.to_owned());
             }
-        })
-        .await?
+        });
+        let answer = answer.await;
+        self.end(answer)
     }
 
     /// Removes `key`; false when it was not there.
@@ -300,20 +329,46 @@ impl NodeLink {
 
     async fn line_for(&mut self, command: &str) -> Result<String, Failure> {
         let word = command.split(' ').next().unwrap_or_default();
-        bounded(self.addr, word, self.limit, async {
+        let answer = bounded(self.addr, word, self.limit, async {
             self.send(command).await?;
-            self.line().await
-        })
-        .await
+            self.line().await.map(Ok)
+        });
+        let answer = answer.await;
+        self.end(answer)
+    }
+
+    /// Every question begins with this and ends with [`Self::end`]; one that is given up in between does not end.
+    fn begin(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.out_of_step, true) {
+            return Err(io::Error::other("it did not answer an earlier question on this connection"));
+        }
+        Ok(())
+    }
+
+    /// Only an answer that was understood to its end, be it a refusal, leaves the connection in step.
+    fn end<T>(&mut self, answer: Result<Result<T, Failure>, Failure>) -> Result<T, Failure> {
+        let answer = answer?;
+        self.out_of_step = answer.as_ref().is_err_and(|failure| failure.kind != FailureKind::Refused);
+        answer
     }
 
     async fn send(&mut self, command: &str) -> io::Result<()> {
+        self.begin()?;
         if self.sent_ahead.front().is_some_and(|sent| sent == command) {
             self.sent_ahead.pop_front();
             return Ok(());
         }
         self.stream.write_all(format!("{command}\r\n").as_bytes()).await?;
         self.stream.flush().await
+    }
+
+    /// The next line of an answer that may have `left` bytes more.
+    async fn line_within(&mut self, left: &mut usize) -> io::Result<String> {
+        let line = self.line().await?;
+        *left = left.checked_sub(line.len() + 1).ok_or_else(|| {
+            io::Error::other(format!("its answer has no end within {LONGEST_ANSWER} bytes"))
+        })?;
+        Ok(line)
     }
 
     /// The next line that is not empty, without its end.
@@ -433,6 +488,54 @@ mod tests {
         assert_eq!(node.attributes("key").await.unwrap().unwrap()["expiretime"], "-1");
         assert_eq!(node.attributes("other").await.unwrap(), None);
         assert!(node.attributes("key").await.unwrap_err().causes[0].contains("unknown command"));
+    }
+
+    #[tokio::test]
+    async fn a_length_that_a_peer_makes_up_costs_no_memory() {
+        for length in ["18446744073709551615", "90000000000000"] {
+            let said: &'static str = Box::leak(format!("VALUE key 0 {length}\r\nabc\r\n").into_boxed_str());
+            let said: &'static [&'static str] = Box::leak(Box::new(["VERSION 1.15.0\r\n", said]));
+            let failure = node(said).await.unwrap().get("key").await.unwrap_err();
+            assert!(failure.causes[0].contains("closed"), "{failure:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_long_value_the_length_is_told_and_the_beginning_kept() {
+        let said = format!("VALUE key 7 3000000\r\n{}\r\nEND\r\n", "v".repeat(3_000_000));
+        let said: &'static [&'static str] = Box::leak(Box::new([
+            "VERSION 1.15.0\r\n",
+            Box::leak(said.into_boxed_str()) as &'static str,
+            "READY\r\n",
+        ]));
+        let mut node = node(said).await.unwrap();
+        let item = node.get("key").await.unwrap().unwrap();
+        assert_eq!((item.flags, item.length, item.value.len()), (7, 3_000_000, 1 << 20));
+        assert_eq!(node.ready().await.unwrap(), Readiness::Ready);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_given_up() {
+        let said: &'static str = Box::leak("STAT name value\r\n".repeat(80_000).into_boxed_str());
+        let said: &'static [&'static str] = Box::leak(Box::new(["VERSION 1.15.0\r\n", said]));
+        let failure = node(said).await.unwrap().stats("").await.unwrap_err();
+        assert!(failure.causes[0].contains("no end"), "{failure:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_question_without_an_answer_nothing_more_is_asked() {
+        let mut late = node(&["VERSION 1.15.0\r\n", "", "STAT a 1\r\nEND\r\nREADY\r\n"]).await.unwrap();
+        late.stats("zookeeper").await.unwrap_err();
+        // The late answer would be read for this one.
+        let failure = late.ready().await.unwrap_err();
+        assert!(failure.causes[0].contains("earlier question"), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_answer_after_which_more_can_be_asked() {
+        let mut node = node(&["VERSION 1.15.0\r\n", "ERROR unknown\r\n", "READY\r\n"]).await.unwrap();
+        assert_eq!(node.stats("zookeeper").await.unwrap_err().kind, FailureKind::Refused);
+        assert_eq!(node.ready().await.unwrap(), Readiness::Ready);
     }
 
     #[tokio::test]

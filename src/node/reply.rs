@@ -20,11 +20,14 @@ pub enum Readiness {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     pub flags: u32,
+    /// Of the whole value, in bytes.
+    pub length: u64,
+    /// Its beginning: 1 MB at most.
     pub value: Vec<u8>,
 }
 
 /// The head of an item: `VALUE key flags bytes`.
-pub(super) fn item_head(line: &str) -> Option<(u32, usize)> {
+pub(super) fn item_head(line: &str) -> Option<(u32, u64)> {
     let mut words = line.strip_prefix("VALUE ")?.split(' ').skip(1);
     Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }

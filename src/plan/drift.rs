@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::config::settings::MemcachedSettings;
-use crate::inspect::NodeProcess;
+use crate::inspect::{NodeProcess, read_options};
 use crate::model::{NodeOptions, ReleaseId};
 
 /// One difference; a restart does away with it.
@@ -14,8 +14,8 @@ use crate::model::{NodeOptions, ReleaseId};
 pub enum Drift {
     /// It executes another release than the current one of its host; `None`: a file that is in no release.
     Release { runs: Option<ReleaseId>, current: ReleaseId },
-    /// One of its options. `runs` is `None` where it was not given.
-    Option { option: String, runs: Option<String>, wanted: String },
+    /// One of its options. `runs` is `None` where it was not given, `wanted` where it would not be given any more.
+    Option { option: String, runs: Option<String>, wanted: Option<String> },
 }
 
 /// Every difference between `process` and a node of `options` started from release `current`. A release that is not known
@@ -36,24 +36,56 @@ pub fn drifts(
         ('o', settings.session_timeout),
     ];
     let differing = numbers.into_iter().filter_map(|(letter, wanted)| {
-        let wanted = wanted?;
         let runs = process.option(letter);
-        let same = runs.and_then(|runs| runs.parse::<u32>().ok()) == Some(wanted);
+        let same = match wanted {
+            Some(wanted) => runs.and_then(|runs| runs.parse::<u32>().ok()) == Some(wanted),
+            None => runs.is_none(),
+        };
         (!same).then(|| Drift::Option {
             option: format!("-{letter}"),
             runs: runs.map(str::to_owned),
-            wanted: wanted.to_string(),
+            wanted: wanted.map(|wanted| wanted.to_string()),
         })
     });
-    let extra = &settings.extra_args;
-    let has_extra =
-        extra.is_empty() || process.argv.windows(extra.len()).any(|words| words == extra.as_slice());
-    let extra = (!has_extra).then(|| Drift::Option {
+    let (mut runs, wanted) =
+        (further(process.argv.get(1..).unwrap_or_default()), further(&settings.extra_args));
+    // Every node is given one -v; each further one makes it say more.
+    if let Some(position) = runs.iter().position(|(letter, _)| *letter == 'v') {
+        runs.remove(position);
+    }
+    let told = |options: &[(char, Option<&str>)]| (!options.is_empty()).then(|| in_words(options));
+    let extra = (runs != wanted).then(|| Drift::Option {
         option: "further arguments".to_owned(),
-        runs: None,
-        wanted: extra.join(" "),
+        runs: told(&runs),
+        wanted: told(&wanted),
     });
     release.into_iter().chain(differing).chain(extra).collect()
+}
+
+/// What is left of a node's arguments without those that each is started with (start_nodes.sh; arcus.sh, too). They come
+/// last there, so further ones of the same letters have no effect.
+fn further(words: &[String]) -> Vec<(char, Option<&str>)> {
+    const OWN: &str = "mctopzuEdPrRUDb";
+    let is_module = |library: &str| {
+        let name = library.rsplit('/').next().unwrap_or_default();
+        ["syslog_logger.so", "ascii_scrub.so"].contains(&name)
+    };
+    let mut options = read_options(words);
+    options.retain(|(letter, value)| {
+        let module = *letter == 'X' && value.is_some_and(is_module);
+        !module && !OWN.contains(*letter)
+    });
+    // Which of several letters comes first makes no difference; of the same letter it does.
+    options.sort_by_key(|(letter, _)| *letter);
+    options
+}
+
+fn in_words(options: &[(char, Option<&str>)]) -> String {
+    let word = |(letter, value): &(char, Option<&str>)| match value {
+        Some(value) => format!("-{letter} {value}"),
+        None => format!("-{letter}"),
+    };
+    options.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for Drift {
@@ -63,10 +95,15 @@ impl fmt::Display for Drift {
             Self::Release { runs: None, current } => {
                 write!(out, "runs a program that is in no release, not {current}")
             }
-            Self::Option { option, runs: Some(runs), wanted } => {
+            Self::Option { option, runs: Some(runs), wanted: Some(wanted) } => {
                 write!(out, "runs with {option} {runs}, not {wanted}")
             }
-            Self::Option { option, runs: None, wanted } => write!(out, "runs without {option} {wanted}"),
+            Self::Option { option, runs: Some(runs), wanted: None } => {
+                write!(out, "runs with {option} {runs}, which is not asked for any more")
+            }
+            Self::Option { option, runs: None, wanted } => {
+                write!(out, "runs without {option} {}", wanted.as_deref().unwrap_or_default())
+            }
         }
     }
 }
@@ -106,6 +143,40 @@ mod tests {
         let argv = ["memcached", "-o", "15", "-e", "x=1;", "-v", "-m100", "-c", "1000", "-t", "6"];
         assert!(told(&argv, "ab12", &settings).is_empty());
         assert!(told(&argv, "", &settings).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_asked_for_any_more_is_a_difference() {
+        let plain = ["memcached", "-m", "100", "-c", "1000", "-t", "6"];
+        let with = |more: &[&'static str]| [&plain[..], more].concat();
+        let none = MemcachedSettings::default();
+        assert_eq!(
+            told(&with(&["-o", "15", "-e", "x=1;"]), "ab12", &none),
+            [
+                "runs with -o 15, which is not asked for any more",
+                "runs with further arguments -e x=1;, which is not asked for any more"
+            ]
+        );
+        let one = MemcachedSettings { extra_args: vec!["-ex=1;".into()], ..MemcachedSettings::default() };
+        assert!(told(&with(&["-e", "x=1;"]), "ab12", &one).is_empty());
+        assert_eq!(
+            told(&with(&["-e", "x=1;", "-L", "-X", "/lib/own.so"]), "ab12", &one),
+            ["runs with further arguments -L -X /lib/own.so -e x=1;, not -e x=1;"]
+        );
+    }
+
+    #[test]
+    fn what_every_node_is_started_with_is_no_difference_whoever_started_it() {
+        let started = "/opt/arcus/bin/memcached -E /opt/arcus/lib/default_engine.so -X /opt/arcus/lib/syslog_logger.so \
+                       -X /opt/arcus/lib/ascii_scrub.so -u arcus -v -r -R5 -U 0 -D: -b 8192 -m100 -p 11211 -c 1000 -t 6 \
+                       -z zk:2181";
+        let words: Vec<&str> = started.split_whitespace().collect();
+        assert!(told(&words, "ab12", &MemcachedSettings::default()).is_empty());
+        let by_arcus_sh = "/opt/arcus/bin/memcached -E /opt/arcus/lib/default_engine.so -X /opt/arcus/lib/syslog_logger.so \
+                           -X /opt/arcus/lib/ascii_scrub.so -d -v -r -R5 -U 0 -D: -b 8192 -m100 -p 11211 -c 1000 -t 6 \
+                           -z 10.0.0.1:2181";
+        let words: Vec<&str> = by_arcus_sh.split_whitespace().collect();
+        assert!(told(&words, "ab12", &MemcachedSettings::default()).is_empty());
     }
 
     #[test]

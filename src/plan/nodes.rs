@@ -26,6 +26,8 @@ pub struct NodesSeen {
     pub processes: BTreeMap<HostName, Inspected<ProcessesSeen>>,
     /// Hosts that are the machine arcusctl runs on.
     pub this_machine: BTreeSet<HostName>,
+    /// What processes were given as addresses of ZooKeeper that are a member of this ensemble by another name.
+    pub aliases: BTreeSet<String>,
 }
 
 impl NodesSeen {
@@ -59,9 +61,10 @@ impl NodesSeen {
     /// The process may be signalled as `addr`: of this install, and of this ensemble or a member of this cloud.
     pub(crate) fn owns(&self, process: &NodeProcess, addr: NodeAddr, ensemble: &Ensemble) -> bool {
         let given = process.zookeeper.as_deref().unwrap_or_default();
-        let shares = given
-            .split(',')
-            .any(|address| ensemble.members().iter().any(|member| member.to_string() == address.trim()));
+        let shares = given.split(',').map(str::trim).any(|address| {
+            self.aliases.contains(address)
+                || ensemble.members().iter().any(|member| member.to_string() == address)
+        });
         process.ours && (shares || self.members.contains_key(&addr))
     }
 }
@@ -304,6 +307,7 @@ mod tests {
                 Ok(ProcessesSeen { processes, ..ProcessesSeen::default() }),
             )]),
             this_machine: BTreeSet::new(),
+            aliases: BTreeSet::new(),
         }
     }
 

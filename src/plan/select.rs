@@ -39,8 +39,9 @@ pub struct NodeFacts {
     pub hostnames: BTreeSet<String>,
     /// It is no member of its cloud.
     pub offline: bool,
-    /// Its process runs an older release or other options than it would be started with; false where that is not known.
-    pub outdated: bool,
+    /// Its process runs an older release or other options than it would be started with; `None` when its host could not be
+    /// looked at. Such a node is in neither `@outdated` nor `!@outdated`.
+    pub outdated: Option<bool>,
 }
 
 /// Why a text selects nothing.
@@ -99,7 +100,15 @@ impl Selector {
 }
 
 fn fitting(term: &Term, nodes: &[NodeFacts]) -> impl Iterator<Item = NodeAddr> {
-    nodes.iter().filter(|node| term.pattern.fits(node)).map(|node| node.addr)
+    nodes.iter().filter(|node| term.fits(node)).map(|node| node.addr)
+}
+
+impl Term {
+    fn fits(&self, node: &NodeFacts) -> bool {
+        // What is done without the outdated ones is not done to one that may be outdated.
+        let unknown = self.excludes && self.pattern == Pattern::Outdated && node.outdated.is_none();
+        unknown || self.pattern.fits(node)
+    }
 }
 
 impl Pattern {
@@ -113,7 +122,7 @@ impl Pattern {
                     || node.hostnames.iter().any(|name| glob.matches(name))
             }
             Self::Offline => node.offline,
-            Self::Outdated => node.outdated,
+            Self::Outdated => node.outdated == Some(true),
         }
     }
 
@@ -213,7 +222,7 @@ mod tests {
             addr: addr.parse().unwrap(),
             hostnames: BTreeSet::from([hostname.to_owned()]),
             offline,
-            outdated,
+            outdated: Some(outdated),
         };
         vec![
             node("10.0.0.1:1", "cache-1", false, true),
@@ -254,6 +263,18 @@ mod tests {
         expect("!10.0.0.1", &["10.0.0.2:1", "10.0.0.3:1"]);
         expect("10.0.0.2,!@offline", &["10.0.0.2:1"]);
         expect("!cache-*,@outdated", &["10.0.0.3:1"]);
+    }
+
+    #[test]
+    fn a_node_whose_host_could_not_be_looked_at_is_neither_outdated_nor_not() {
+        let mut nodes = nodes();
+        nodes[0].outdated = None;
+        let pick = |text: &str| {
+            let picked = text.parse::<Selector>().unwrap().pick(&ServiceCode::new("c").unwrap(), &nodes);
+            picked.unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(pick("@outdated"), ["10.0.0.3:1"]);
+        assert_eq!(pick("!@outdated"), ["10.0.0.1:2", "10.0.0.2:1"]);
     }
 
     #[test]

@@ -3,16 +3,20 @@
 use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::process::shell_status;
 use super::{Process, Remote, Script, Stream};
 use crate::error::Failure;
 use crate::model::HostName;
+
+/// A process that was stopped takes no more connections than its queue has room for; the kernel would try for minutes.
+const DIAL_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct LocalHost {
@@ -62,14 +66,40 @@ impl Remote for LocalHost {
     }
 
     async fn dial(&self, port: NonZeroU16) -> Result<Box<dyn Stream>, Failure> {
-        match TcpStream::connect((Ipv4Addr::LOCALHOST, port.get())).await {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => {
-                Err(Failure::unreachable(format!("{}: nobody answers at port {port}", self.host))
-                    .cause(error))
-            }
+        let failure = || Failure::unreachable(format!("{}: nobody answers at port {port}", self.host));
+        match timeout(DIAL_LIMIT, TcpStream::connect((Ipv4Addr::LOCALHOST, port.get()))).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(failure().cause(error)),
+            Err(_) => Err(failure().cause(format!("no connection within {} s", DIAL_LIMIT.as_secs()))),
         }
     }
 
     async fn close(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_that_takes_no_connection_any_more_costs_the_limit() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let stopped = socket.listen(1).unwrap();
+        let port = stopped.local_addr().unwrap().port();
+        let host = LocalHost { host: HostName::new("localhost") };
+        let mut queued = Vec::new();
+        let begun = Instant::now();
+        let failure = loop {
+            match host.dial(NonZeroU16::new(port).unwrap()).await {
+                Ok(stream) => queued.push(stream),
+                Err(failure) => break failure,
+            }
+            assert!(queued.len() < 100, "the queue is never full");
+        };
+        assert!(failure.causes[0].contains("no connection within 2 s"), "{failure:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
 }

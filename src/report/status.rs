@@ -19,13 +19,17 @@ use crate::zk::Mode;
 pub struct StatusReport {
     pub ensemble: Vec<MemberReport>,
     pub clouds: Vec<CloudStatus>,
+    /// ZooKeeper answered; else nobody knows what is registered.
+    pub zookeeper: bool,
 }
 
 /// All on one screen; with `nodes_too` the nodes of the clouds instead.
 pub(super) fn render(report: &StatusReport, nodes_too: bool) -> String {
     if !nodes_too {
         let mut text = render_members(&report.ensemble) + "\n";
-        text += &if report.clouds.is_empty() {
+        text += &if !report.zookeeper && report.clouds.is_empty() {
+            "which service codes are registered is not known: ZooKeeper did not answer\n".to_owned()
+        } else if report.clouds.is_empty() {
             "no service code is registered\n".to_owned()
         } else {
             render_clouds(&report.clouds)
@@ -60,7 +64,8 @@ fn ensemble_in_words(members: &[MemberReport]) -> String {
 
 pub(super) fn online(cloud: &CloudStatus) -> String {
     let online = cloud.online.map_or_else(|| "?".to_owned(), |online| online.to_string());
-    format!("{online} of {}", cloud.registered)
+    // Without ZooKeeper the nodes are those of a cloud JSON.
+    format!("{online} of {}", cloud.registered.unwrap_or(cloud.nodes.len()))
 }
 
 pub(super) fn percent(ratio: Option<f64>) -> String {

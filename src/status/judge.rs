@@ -9,6 +9,7 @@ use super::report::{
 use crate::config::settings::MemcachedSettings;
 use crate::error::Failure;
 use crate::inspect::{Figures, Inspected, NodeAnswer, NodeProcess, RegisteredNode};
+use crate::model::znode::cache_list;
 use crate::model::{Ensemble, HostName, NodeAddr, ServiceCode};
 use crate::node::Readiness;
 use crate::plan::{Drift, NodesSeen, drifts};
@@ -25,6 +26,8 @@ pub struct CloudSeen {
     /// Members, and the processes of their hosts.
     pub nodes: NodesSeen,
     pub sessions: BTreeMap<NodeAddr, MemberSession>,
+    /// Nodes that came or went, or came back, while processes and answers were asked for.
+    pub changing: BTreeSet<NodeAddr>,
     pub answers: BTreeMap<NodeAddr, Inspected<NodeAnswer>>,
     /// ZooKeeper told who is registered and who is a member; else the nodes are those of a cloud JSON.
     pub zookeeper: bool,
@@ -37,6 +40,8 @@ pub struct Wanted<'a> {
     /// What the operator calls the members whose addresses these are; nodes tell addresses where they were given names.
     pub names: &'a BTreeMap<String, String>,
     pub settings: &'a MemcachedSettings,
+    /// The ensemble was named by hand, for which one of its members is enough.
+    pub by_hand: bool,
     /// In milliseconds since 1970.
     pub now: i64,
 }
@@ -66,7 +71,7 @@ pub fn judge(seen: &CloudSeen, wanted: Wanted<'_>) -> CloudStatus {
     let online = mapped().filter(|node| seen.nodes.members.contains_key(&node.addr)).count();
     CloudStatus {
         service_code: seen.code.clone(),
-        registered: mapped().count(),
+        registered: seen.zookeeper.then(|| mapped().count()),
         online: seen.zookeeper.then_some(online),
         figures: Figures::sum(
             nodes.iter().filter_map(|node| node.answer.as_ref()).map(|answer| &answer.said.figures),
@@ -109,7 +114,9 @@ impl<'a> Case<'a> {
             Ok(Some(process)) => self.judge_running(process, &drifts),
         }
         self.judge_zookeeper();
+        self.judge_persistence();
         self.judge_registration();
+        self.hold_back();
         let host = self.seen.nodes.processes.get(&HostName::from(self.addr.ip));
         let age = |process| host.and_then(|host| host.as_ref().ok()).map(|host| host.age(process));
         self.found.sort_by_key(|found| found.kind);
@@ -195,7 +202,9 @@ impl<'a> Case<'a> {
     fn judge_absent(&mut self) {
         let (addr, ip, code) = (self.addr, self.addr.ip, self.seen.code.clone());
         let answers = self.answer.is_ok();
-        if self.znode.is_some() {
+        if self.is_persistent() {
+            // Told for itself; there is no session to wait for.
+        } else if self.znode.is_some() {
             let failure = Failure::failed(format!(
                 "{addr}: orphan: is a member of {code}, but no process of it is to be seen on {ip}"
             ));
@@ -308,6 +317,41 @@ impl<'a> Case<'a> {
         self.add(kind, failure);
     }
 
+    /// Of a node that came or went meanwhile, only what does not depend on that is told.
+    fn hold_back(&mut self) {
+        if !self.seen.changing.contains(&self.addr) {
+            return;
+        }
+        let before = self.found.len();
+        self.found.retain(|found| found.kind.stands_without_membership());
+        if self.found.len() < before {
+            let (addr, code) = (self.addr, &self.seen.code);
+            let failure =
+                Failure::failed(format!("{addr}: came to {code} or left it while it was looked at"))
+                    .hint(format!("look again: arcusctl status {code} {addr}"));
+            self.add(DisagreementKind::Changing, failure);
+        }
+    }
+
+    fn is_persistent(&self) -> bool {
+        self.seen.sessions.get(&self.addr).is_some_and(|session| session.id == 0)
+    }
+
+    /// A cache node's znode goes with its session; one that was made by hand stays.
+    fn judge_persistence(&mut self) {
+        let Some(name) = self.znode.filter(|_| self.is_persistent()) else { return };
+        let (addr, code) = (self.addr, &self.seen.code);
+        let failure = Failure::failed(format!("{addr}: its znode in {code} belongs to no session"))
+            .cause(
+                "it was not made by a cache node, so it never goes, and clients take the node for a member",
+            )
+            .hint(format!(
+                "delete it by ZooKeeper's zkCli.sh: delete {}/{name}; then see arcusctl status {code} {addr}",
+                cache_list(code)
+            ));
+        self.add(DisagreementKind::Persistent, failure);
+    }
+
     /// What it says of ZooKeeper.
     fn judge_zookeeper(&mut self) {
         let Ok(answer) = self.answer.clone() else { return };
@@ -318,6 +362,13 @@ impl<'a> Case<'a> {
                 .cause("stats zookeeper: zk_connected is false");
             self.add(DisagreementKind::ZookeeperLost, failure.hint(self.hint("rejoin")));
         }
+        if !self.seen.zookeeper && answer.ready == Readiness::NotReady {
+            let failure =
+                Failure::failed(format!("{addr}: says of itself that it is in no cloud (NOT_READY)"))
+                    .cause("ZooKeeper could not be asked who is a member");
+            let hint = format!("once ZooKeeper answers: {}", self.hint("status"));
+            self.add(DisagreementKind::ZookeeperLost, failure.hint(hint));
+        }
         let Some(follows) = &said.follows else { return };
         let theirs = follows.split(',').map(str::trim).filter(|address| !address.is_empty());
         let theirs: BTreeSet<&str> =
@@ -326,7 +377,8 @@ impl<'a> Case<'a> {
         let own: BTreeSet<&str> = own.iter().map(String::as_str).collect();
         // A member of a cloud that is seen here follows this ensemble, by whatever names.
         let by_other_names = self.znode.is_some() && own.is_disjoint(&theirs);
-        if theirs.is_empty() || own == theirs || by_other_names {
+        let names_some = self.wanted.by_hand && own.is_subset(&theirs);
+        if theirs.is_empty() || own == theirs || by_other_names || names_some {
             return;
         }
         let failure = Failure::failed(format!("{addr}: follows ZooKeeper at {follows}, not at {ensemble}"))

@@ -1,6 +1,6 @@
 //! Scenarios: a cloud as it can be found, and what is said of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 
 use super::{CloudSeen, CloudStatus, Wanted, judge};
@@ -65,6 +65,7 @@ fn well() -> CloudSeen {
             processes: BTreeMap::from([(HostName::new(HOST), Ok(host))]),
             ..NodesSeen::default()
         },
+        changing: BTreeSet::new(),
         sessions: BTreeMap::from([(addr(), MemberSession { id: 0x1_0000_abcd, since: 40_000 })]),
         answers: BTreeMap::from([(addr(), Ok(answer()))]),
         zookeeper: true,
@@ -76,7 +77,13 @@ fn judged(seen: &CloudSeen) -> CloudStatus {
     let names = BTreeMap::from([("10.0.0.77:2181".to_owned(), "zk:2181".to_owned())]);
     judge(
         seen,
-        Wanted { ensemble: &ensemble, names: &names, settings: &MemcachedSettings::default(), now: 100_000 },
+        Wanted {
+            ensemble: &ensemble,
+            names: &names,
+            settings: &MemcachedSettings::default(),
+            by_hand: false,
+            now: 100_000,
+        },
     )
 }
 
@@ -128,7 +135,7 @@ fn expect(change: impl FnOnce(&mut CloudSeen), words: &str, said: &[&str]) {
 fn where_all_four_agree_all_is_well_and_everything_is_told() {
     let status = judged(&well());
     let node = &status.nodes[0];
-    assert_eq!((node.words().as_str(), status.online, status.registered), ("well", Some(1), 1));
+    assert_eq!((node.words().as_str(), status.online, status.registered), ("well", Some(1), Some(1)));
     let process = node.process.as_ref().unwrap();
     assert_eq!((process.pid, process.seconds, process.argv.len()), (7, 999, 11));
     let member = node.member.as_ref().unwrap();
@@ -248,6 +255,68 @@ fn who_follows_another_ensemble_is_told_unless_it_is_this_one_by_another_name() 
 }
 
 #[test]
+fn of_a_node_that_comes_or_goes_meanwhile_only_what_stands_by_itself_is_told() {
+    let meanwhile = |change: fn(&mut CloudSeen)| {
+        move |seen: &mut CloudSeen| {
+            change(seen);
+            seen.changing.insert(addr());
+        }
+    };
+    expect(meanwhile(no_member), "changing", &["while it was looked at", "arcusctl status c 10.0.0.1:11211"]);
+    expect(meanwhile(no_process), "changing", &[]);
+    expect(meanwhile(silent), "changing", &[]);
+    // What was seen of it goes together.
+    expect(meanwhile(|_| {}), "well", &[]);
+    let older = |seen: &mut CloudSeen| {
+        no_member(seen);
+        host_of(seen).current = "cd34".parse().ok();
+    };
+    expect(meanwhile(older), "changing, outdated", &[]);
+}
+
+#[test]
+fn a_znode_that_no_session_holds_is_not_waited_for() {
+    let by_hand = |seen: &mut CloudSeen| {
+        no_process(seen);
+        silent(seen);
+        seen.sessions.insert(addr(), MemberSession { id: 0, since: 0 });
+    };
+    expect(
+        by_hand,
+        "persistent",
+        &["belongs to no session", "delete /arcus/cache_list/c/10.0.0.1:11211-host"],
+    );
+}
+
+#[test]
+fn a_node_that_follows_more_members_than_were_named_by_hand_is_well() {
+    let mut seen = well();
+    say(&mut seen, |said| said.zookeeper.follows = Some("zk:2181,zk2:2181".into()));
+    let ensemble = Ensemble::parse("zk:2181").unwrap();
+    let (names, settings) = (BTreeMap::new(), MemcachedSettings::default());
+    let wanted =
+        Wanted { ensemble: &ensemble, names: &names, settings: &settings, by_hand: true, now: 100_000 };
+    assert_eq!(judge(&seen, wanted).nodes[0].words(), "well");
+    say(&mut seen, |said| said.zookeeper.follows = Some("zk2:2181,zk3:2181".into()));
+    no_member(&mut seen);
+    assert_eq!(judge(&seen, wanted).nodes[0].words(), "zombie, other-ensemble");
+}
+
+#[test]
+fn a_node_that_was_given_other_names_of_the_ensemble_is_no_foreign_one_once_it_is_lost() {
+    let by_address = |seen: &mut CloudSeen| {
+        no_member(seen);
+        host_of(seen).processes[0].zookeeper = Some("10.0.0.77:2181".into());
+    };
+    expect(by_address, "foreign", &[]);
+    let known = |seen: &mut CloudSeen| {
+        by_address(seen);
+        seen.nodes.aliases.insert("10.0.0.77:2181".into());
+    };
+    expect(known, "zombie", &["arcusctl rejoin"]);
+}
+
+#[test]
 fn a_member_that_lost_zookeeper_is_told() {
     expect(
         |seen| say(seen, |said| said.zookeeper.connected = Some(false)),
@@ -305,7 +374,12 @@ fn without_zookeeper_processes_and_answers_are_judged_and_nobody_is_called_offli
     let mut seen = well();
     lost(&mut seen);
     let status = judged(&seen);
-    assert_eq!((status.online, status.nodes[0].registered), (None, None));
+    assert_eq!((status.online, status.registered, status.nodes[0].registered), (None, None, None));
+    let not_ready = |seen: &mut CloudSeen| {
+        lost(seen);
+        say(seen, |said| said.ready = Readiness::NotReady);
+    };
+    expect(not_ready, "zookeeper-lost", &["says of itself that it is in no cloud", "once ZooKeeper answers"]);
     let stopped = |seen: &mut CloudSeen| {
         lost(seen);
         no_process(seen);

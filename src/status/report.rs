@@ -12,8 +12,8 @@ use crate::plan::Drift;
 #[serde(rename_all = "camelCase")]
 pub struct CloudStatus {
     pub service_code: ServiceCode,
-    /// Registered nodes.
-    pub registered: usize,
+    /// Registered nodes; `None` when ZooKeeper does not say.
+    pub registered: Option<usize>,
     /// Registered nodes that are members; `None` when ZooKeeper does not say.
     pub online: Option<usize>,
     /// Of all nodes that answered.
@@ -84,6 +84,8 @@ pub struct Disagreement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DisagreementKind {
+    /// Its znode is nobody's: no session holds it, so it never goes.
+    Persistent,
     /// A member whose process is not to be seen.
     Orphan,
     /// Its process runs and says READY, but it is no member.
@@ -92,6 +94,8 @@ pub enum DisagreementKind {
     Hung,
     /// Its process has just begun, and answers once it has joined.
     Starting,
+    /// It came or went while it was looked at, so that what was seen of it does not go together.
+    Changing,
     /// What has its port is no cache node of this install and ensemble.
     Foreign,
     /// It is no member and says so itself: it lost its place, or is still joining.
@@ -121,13 +125,30 @@ pub enum DisagreementKind {
 }
 
 impl DisagreementKind {
+    /// It is about what is written of the node, or what it was started as, whether that is a member or not.
+    pub(super) fn stands_without_membership(self) -> bool {
+        matches!(
+            self,
+            Self::Persistent
+                | Self::OtherEnsemble
+                | Self::Disputed
+                | Self::Unregistered
+                | Self::Unstartable
+                | Self::Drifted
+                | Self::Outdated
+                | Self::HostUnreachable
+        )
+    }
+
     /// One word for a table.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Persistent => "persistent",
             Self::Orphan => "orphan",
             Self::Zombie => "zombie",
             Self::Hung => "hung",
             Self::Starting => "starting",
+            Self::Changing => "changing",
             Self::Foreign => "foreign",
             Self::Paused => "paused",
             Self::NotRunning => "not-running",

@@ -28,18 +28,24 @@ pub enum Event {
     /// Who is in a cloud, or that this is not known any more.
     Members {
         code: ServiceCode,
+        /// When that became known, in seconds since the beginning.
+        at: f64,
         members: Members,
         sessions: BTreeMap<NodeAddr, MemberSession>,
     },
-    /// What a node said, in seconds since the beginning.
+    /// What a node said when it was asked between two times, in seconds since the beginning.
     Answer {
         node: NodeAddr,
+        begun: f64,
         at: f64,
         answer: Inspected<NodeAnswer>,
     },
-    /// What a host said.
+    /// What a host said when it was asked so many seconds after the beginning, and which addresses that its nodes were given
+    /// stand for this ensemble.
     Processes {
         host: HostName,
+        begun: f64,
+        aliases: BTreeSet<String>,
         seen: Inspected<ProcessesSeen>,
     },
     Key(Key),
@@ -74,8 +80,16 @@ pub struct Top {
     clouds: BTreeMap<ServiceCode, CloudSeen>,
     /// Why the members of a cloud are not known.
     lost: BTreeMap<ServiceCode, Failure>,
-    answers: BTreeMap<NodeAddr, Inspected<NodeAnswer>>,
-    processes: BTreeMap<HostName, Inspected<ProcessesSeen>>,
+    /// Who was a member when that was known last.
+    last: BTreeMap<ServiceCode, Joined>,
+    /// When a node came or went.
+    changed: BTreeMap<NodeAddr, f64>,
+    /// With the time at which the question was asked.
+    answers: BTreeMap<NodeAddr, (f64, Inspected<NodeAnswer>)>,
+    processes: BTreeMap<HostName, (f64, Inspected<ProcessesSeen>)>,
+    aliases: BTreeSet<String>,
+    /// The ensemble was named by hand.
+    pub by_hand: bool,
     series: BTreeMap<NodeAddr, Series>,
     /// Of all nodes together.
     pub whole: Series,
@@ -95,6 +109,18 @@ pub struct Top {
     pub over: bool,
 }
 
+/// Who was in a cloud, by which sessions.
+#[derive(Clone, Debug, Default)]
+struct Joined {
+    members: BTreeMap<NodeAddr, String>,
+    sessions: BTreeMap<NodeAddr, MemberSession>,
+}
+
+fn nodes_of(cloud: &CloudSeen) -> BTreeSet<NodeAddr> {
+    let registered = cloud.registered.iter().map(|node| node.addr);
+    registered.chain(cloud.nodes.members.keys().copied()).collect()
+}
+
 /// How far Page Up and Page Down go.
 const PAGE: isize = 10;
 
@@ -107,8 +133,12 @@ impl Top {
             interval,
             clouds: BTreeMap::new(),
             lost: BTreeMap::new(),
+            last: BTreeMap::new(),
+            changed: BTreeMap::new(),
             answers: BTreeMap::new(),
             processes: BTreeMap::new(),
+            aliases: BTreeSet::new(),
+            by_hand: false,
             series: BTreeMap::new(),
             whole: Series::default(),
             since: Figures::default(),
@@ -135,9 +165,14 @@ impl Top {
             Event::Unregistered { code } => {
                 self.clouds.remove(&code);
                 self.lost.remove(&code);
+                self.last.remove(&code);
+                self.forget_gone();
             }
-            Event::Members { code, members: Ok(members), sessions } => {
+            // Who follows a cloud goes on for a moment after that was unregistered.
+            Event::Members { code, .. } if !self.clouds.contains_key(&code) => {}
+            Event::Members { code, at, members: Ok(members), sessions } => {
                 self.lost.remove(&code);
+                self.note_changes(&code, at, &members, &sessions);
                 let cloud = self.cloud(&code);
                 cloud.nodes.members = members;
                 cloud.sessions = sessions;
@@ -150,8 +185,11 @@ impl Top {
                 cloud.zookeeper = false;
                 self.lost.insert(code, failure);
             }
-            Event::Answer { node, at, answer } => self.answered(node, at, answer),
-            Event::Processes { host, seen } => drop(self.processes.insert(host, seen)),
+            Event::Answer { node, begun, at, answer } => self.answered(node, begun, at, answer),
+            Event::Processes { host, begun, aliases, seen } => {
+                self.aliases.extend(aliases);
+                self.processes.insert(host, (begun, seen));
+            }
             Event::Key(key) => self.pressed(key, now),
         }
     }
@@ -162,12 +200,67 @@ impl Top {
             registered: Vec::new(),
             nodes: NodesSeen::default(),
             sessions: BTreeMap::new(),
+            changing: BTreeSet::new(),
             answers: BTreeMap::new(),
             zookeeper: false,
         })
     }
 
-    fn answered(&mut self, node: NodeAddr, at: f64, answer: Inspected<NodeAnswer>) {
+    /// Notes who came, left, or left and came back.
+    fn note_changes(
+        &mut self,
+        code: &ServiceCode,
+        at: f64,
+        members: &BTreeMap<NodeAddr, String>,
+        sessions: &BTreeMap<NodeAddr, MemberSession>,
+    ) {
+        let now = Joined { members: members.clone(), sessions: sessions.clone() };
+        let Some(last) = self.last.get(code) else {
+            self.last.insert(code.clone(), now);
+            return;
+        };
+        let another_session = |addr: &NodeAddr| {
+            let ids = [last, &now].map(|joined| joined.sessions.get(addr).map(|session| session.id));
+            matches!(ids, [Some(before), Some(after)] if before != after)
+        };
+        let known: BTreeSet<&NodeAddr> = last.members.keys().chain(members.keys()).collect();
+        let changed = known.into_iter().filter(|addr| {
+            last.members.contains_key(addr) != members.contains_key(addr) || another_session(addr)
+        });
+        self.changed.extend(changed.map(|addr| (*addr, at)));
+        let last = self.last.entry(code.clone()).or_default();
+        last.members = now.members;
+        // Of those that are there still, sessions are told a moment later.
+        last.sessions.extend(now.sessions);
+        last.sessions.retain(|addr, _| last.members.contains_key(addr));
+    }
+
+    /// What is known of its process or of its answer is older than its coming or going.
+    fn is_changing(&self, node: NodeAddr) -> bool {
+        let Some(changed) = self.changed.get(&node) else { return false };
+        let looked = self.processes.get(&HostName::from(node.ip)).map(|(begun, _)| begun);
+        let asked = self.answers.get(&node).map(|(begun, _)| begun);
+        [looked, asked].into_iter().any(|begun| begun.is_none_or(|begun| begun < changed))
+    }
+
+    /// Hosts that are to be looked at now, because of what came or went there.
+    pub fn stale_hosts(&self) -> BTreeSet<HostName> {
+        let is_stale = |(node, changed): &(&NodeAddr, &f64)| {
+            self.processes.get(&HostName::from(node.ip)).is_some_and(|(begun, _)| begun < changed)
+        };
+        self.changed.iter().filter(is_stale).map(|(node, _)| HostName::from(node.ip)).collect()
+    }
+
+    fn forget_gone(&mut self) {
+        let nodes = self.nodes();
+        let hosts: BTreeSet<HostName> = nodes.iter().map(|node| HostName::from(node.ip)).collect();
+        self.changed.retain(|node, _| nodes.contains(node));
+        self.answers.retain(|node, _| nodes.contains(node));
+        self.series.retain(|node, _| nodes.contains(node));
+        self.processes.retain(|host, _| hosts.contains(host));
+    }
+
+    fn answered(&mut self, node: NodeAddr, begun: f64, at: f64, answer: Inspected<NodeAnswer>) {
         let series = self.series.entry(node).or_default();
         match &answer {
             Ok(answer) => {
@@ -177,7 +270,7 @@ impl Top {
             }
             Err(_) => series.gap(),
         }
-        self.answers.insert(node, answer);
+        self.answers.insert(node, (begun, answer));
     }
 
     /// Adds a point to the lines of all nodes together, at `at` seconds since the beginning. It is made of what each node
@@ -191,11 +284,7 @@ impl Top {
 
     /// Every node that there is something to ask of.
     pub fn nodes(&self) -> BTreeSet<NodeAddr> {
-        let of_cloud = |cloud: &CloudSeen| {
-            let registered = cloud.registered.iter().map(|node| node.addr);
-            registered.chain(cloud.nodes.members.keys().copied()).collect::<Vec<_>>()
-        };
-        self.clouds.values().flat_map(of_cloud).collect()
+        self.clouds.values().flat_map(nodes_of).collect()
     }
 
     pub fn codes(&self) -> Vec<ServiceCode> {
@@ -216,11 +305,15 @@ impl Top {
         if let Some(halted) = &self.halted {
             return halted.clone();
         }
-        let wanted = Wanted { ensemble: &self.ensemble, names: &self.names, settings: &self.settings, now };
+        let wanted = Wanted {
+            ensemble: &self.ensemble,
+            names: &self.names,
+            settings: &self.settings,
+            by_hand: self.by_hand,
+            now,
+        };
         let rows = self.clouds.values().flat_map(|cloud| {
-            let mut cloud = cloud.clone();
-            cloud.nodes.processes.clone_from(&self.processes);
-            let status = judge(&CloudSeen { answers: self.answers.clone(), ..cloud }, wanted);
+            let status = judge(&self.with_answers(cloud), wanted);
             let code = status.service_code;
             status.nodes.into_iter().map(move |mut status| {
                 self.leave_out_unasked(&mut status);
@@ -229,6 +322,25 @@ impl Top {
             })
         });
         rows.collect()
+    }
+
+    /// A cloud with what is known of its own nodes and hosts.
+    fn with_answers(&self, cloud: &CloudSeen) -> CloudSeen {
+        let mut cloud = cloud.clone();
+        for node in nodes_of(&cloud) {
+            let host = HostName::from(node.ip);
+            if let Some((_, answer)) = self.answers.get(&node) {
+                cloud.answers.insert(node, answer.clone());
+            }
+            if let Some((_, seen)) = self.processes.get(&host) {
+                cloud.nodes.processes.entry(host).or_insert_with(|| seen.clone());
+            }
+            if self.is_changing(node) {
+                cloud.changing.insert(node);
+            }
+        }
+        cloud.nodes.aliases.clone_from(&self.aliases);
+        cloud
     }
 
     /// What was not asked yet is no disagreement.
@@ -247,7 +359,11 @@ impl Top {
 
     /// The rows that are shown, in their order.
     pub fn rows(&self, now: i64) -> Vec<Row> {
-        let mut rows = self.all(now);
+        self.arranged(self.all(now))
+    }
+
+    /// Those of `rows` that are shown, in their order.
+    pub fn arranged(&self, mut rows: Vec<Row>) -> Vec<Row> {
         rows.retain(|row| row.fits(&self.filter));
         rows.sort_by(|one, other| {
             let order = one.compare(other, self.sort);

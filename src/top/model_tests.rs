@@ -1,6 +1,6 @@
 //! What events and keys make of what is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::row::Column;
@@ -23,10 +23,14 @@ pub(super) fn code() -> ServiceCode {
 }
 
 fn members(hosts: &[u8]) -> Event {
+    members_at(0.0, hosts)
+}
+
+fn members_at(at: f64, hosts: &[u8]) -> Event {
     let members: Members =
         Ok(hosts.iter().map(|host| (addr(*host), format!("{}-cache-{host}", addr(*host)))).collect());
     let sessions = hosts.iter().map(|host| (addr(*host), MemberSession { id: 1, since: 40_000 }));
-    Event::Members { code: code(), members, sessions: sessions.collect() }
+    Event::Members { code: code(), at, members, sessions: sessions.collect() }
 }
 
 /// What a node said after so many seconds, when it had done so many operations and found every second of its reads.
@@ -48,16 +52,20 @@ pub(super) fn answer(host: u8, at: f64, operations: u64) -> Event {
         figures,
         zookeeper: ZooKeeperSaid::default(),
     };
-    Event::Answer { node: addr(host), at, answer: Ok(answer) }
+    Event::Answer { node: addr(host), begun: at, at, answer: Ok(answer) }
 }
 
 pub(super) fn silent(host: u8, at: f64) -> Event {
     let failure =
         Failure::unreachable(format!("{}: does not answer", addr(host))).cause("nothing within 3 s");
-    Event::Answer { node: addr(host), at, answer: Err(failure) }
+    Event::Answer { node: addr(host), begun: at, at, answer: Err(failure) }
 }
 
 fn processes(host: u8) -> Event {
+    processes_at(1.0, host)
+}
+
+fn processes_at(begun: f64, host: u8) -> Event {
     let words = ["memcached", "-m", "10", "-c", "100", "-t", "2", "-z", "zk:2181"];
     let process = NodeProcess {
         pid: 7,
@@ -71,7 +79,7 @@ fn processes(host: u8) -> Event {
     };
     let seen =
         ProcessesSeen { current: None, uptime: 3725.0, ticks_per_second: 100.0, processes: vec![process] };
-    Event::Processes { host: HostName::from(addr(host).ip), seen: Ok(seen) }
+    Event::Processes { host: HostName::from(addr(host).ip), begun, aliases: BTreeSet::new(), seen: Ok(seen) }
 }
 
 /// Three nodes that are well, and have done 100, 200 and 300 operations in their second second.
@@ -161,10 +169,46 @@ fn who_leaves_is_told_as_soon_as_the_watch_fires() {
 }
 
 #[test]
+fn a_verdict_waits_for_a_look_that_is_younger_than_the_change() {
+    let mut top = three();
+    tell(&mut top, [members_at(5.0, &[1, 3])]);
+    assert_eq!(words(&top, 2), "changing");
+    let host = HostName::from(addr(2).ip);
+    assert_eq!(top.stale_hosts(), BTreeSet::from([host]));
+    tell(&mut top, [processes_at(5.1, 2)]);
+    assert_eq!((words(&top, 2).as_str(), top.stale_hosts().len()), ("changing", 0));
+    tell(&mut top, [answer(2, 6.0, 200)]);
+    assert_eq!(words(&top, 2), "zombie");
+}
+
+#[test]
+fn a_node_that_comes_back_by_another_session_has_come_anew() {
+    let mut top = three();
+    let mut again = members_at(5.0, &[1, 2, 3]);
+    if let Event::Members { sessions, .. } = &mut again {
+        sessions.insert(addr(2), MemberSession { id: 2, since: 90_000 });
+    }
+    tell(&mut top, [again, silent(2, 4.0)]);
+    assert_eq!(words(&top, 2), "changing");
+    assert_eq!(words(&top, 1), "well");
+}
+
+#[test]
+fn a_cloud_that_was_unregistered_does_not_come_back_by_those_who_followed_it() {
+    let mut top = three();
+    tell(&mut top, [Event::Unregistered { code: code() }]);
+    let lost: Members = Err(Failure::failed("no znode /arcus/cache_list/demo"));
+    tell(&mut top, [Event::Members { code: code(), at: 9.0, members: lost, sessions: BTreeMap::new() }]);
+    tell(&mut top, [members_at(9.0, &[1])]);
+    assert!(top.codes().is_empty() && top.trouble().is_none());
+    assert!(!top.is_known(addr(1)), "nothing is kept of its nodes");
+}
+
+#[test]
 fn without_zookeeper_nobody_is_called_lost() {
     let mut top = three();
     let lost: Members = Err(Failure::unreachable("cannot reach ZooKeeper"));
-    tell(&mut top, [Event::Members { code: code(), members: lost, sessions: BTreeMap::new() }]);
+    tell(&mut top, [Event::Members { code: code(), at: 3.0, members: lost, sessions: BTreeMap::new() }]);
     assert_eq!(words(&top, 2), "well");
     assert!(top.trouble().is_some());
     tell(&mut top, [members(&[1, 2, 3])]);

@@ -31,7 +31,7 @@ const HELP: &str = " < >  s      sort by another column
 pub fn draw(top: &Top, frame: &mut Frame<'_>, now: i64, color: bool) {
     let paint = Paint { color };
     let all = top.all(now);
-    let rows = top.rows(now);
+    let rows = top.arranged(all.clone());
     let marked = marked(top, &rows, frame.area().width, paint);
     let areas = Layout::vertical([
         Constraint::Length(2),

@@ -65,7 +65,12 @@ fn that_zookeeper_is_lost_stands_at_the_head() {
     let members: Members = Err(Failure::unreachable("cannot reach ZooKeeper at zk:2181"));
     tell(
         &mut top,
-        [Event::Members { code: super::model_tests::code(), members, sessions: Default::default() }],
+        [Event::Members {
+            code: super::model_tests::code(),
+            at: 20.0,
+            members,
+            sessions: Default::default(),
+        }],
     );
     press(&mut top, "p");
     let shown = screen(&top, 80, 24);

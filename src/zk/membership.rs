@@ -26,6 +26,15 @@ pub struct MemberSession {
 }
 
 impl ZooKeeper {
+    /// The members of `code` at this moment; none when it is not registered (any more).
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer.
+    pub async fn members(&self, code: &ServiceCode) -> Result<BTreeMap<NodeAddr, String>, Failure> {
+        let path = znode::cache_list(code);
+        Ok(self.children(&path).await?.map(by_address).unwrap_or_default())
+    }
+
     /// The sessions of these members of `code`, asked for all at once. Those that have left meanwhile are left out.
     ///
     /// # Errors
