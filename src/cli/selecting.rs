@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use super::context::Context;
 use crate::error::Failures;
-use crate::inspect::{
-    ArcusTree, RegisteredNode, hostnames_of, inspect_processes, members_of, others_of, registered_cloud,
-};
+use crate::inspect::{ArcusTree, hostnames_of, inspect_processes, members_of, others_of, registered_cloud};
 use crate::model::{HostName, NodeAddr, ServiceCode};
-use crate::plan::{NodeFacts, NodesSeen, Selection, Selector, drifts};
+use crate::plan::{NodeFacts, NodesSeen, Selection, Selector, outdated_nodes};
 
 /// The nodes of `code` that `selectors` mean; the hosts are looked at only where that takes it.
+/// Nodes of which nothing runs are `@outdated` where `stopped_too`.
 ///
 /// # Errors
 /// When a selector fits no node.
@@ -19,6 +18,7 @@ pub(super) async fn select(
     code: &ServiceCode,
     tree: &ArcusTree,
     selectors: &[Selector],
+    stopped_too: bool,
 ) -> Result<Selection, Failures> {
     let Some(selector) = Selector::all_of(selectors) else { return Ok(Selection::All) };
     let registered = registered_cloud(code, tree).unwrap_or_default();
@@ -29,7 +29,7 @@ pub(super) async fn select(
         registered.iter().map(|node| node.addr).chain(members.keys().copied()).collect();
     let outdated = if selector.asks_for_outdated() {
         let seen = context.look(observe(context, code, tree, known.clone())).await?;
-        outdated(context, &registered, &seen)
+        outdated_nodes(&registered, &seen, &context.settings.memcached, stopped_too)
     } else {
         BTreeSet::new()
     };
@@ -40,19 +40,6 @@ pub(super) async fn select(
         outdated: outdated.contains(addr),
     });
     Ok(Selection::Only(selector.pick(code, &facts.collect::<Vec<_>>())?))
-}
-
-fn outdated(context: &Context, registered: &[RegisteredNode], seen: &NodesSeen) -> BTreeSet<NodeAddr> {
-    let settings = &context.settings.memcached;
-    let is_outdated = |node: &&RegisteredNode| {
-        let host = seen.processes.get(&HostName::from(node.addr.ip)).and_then(|host| host.as_ref().ok());
-        let Some((host, options)) = host.zip(node.options.as_ref().ok()) else { return false };
-        let mut running = host.processes.iter().filter(|process| process.port == Some(node.addr.port));
-        running.any(|process| {
-            process.ours && !drifts(process, options, host.current.as_ref(), settings).is_empty()
-        })
-    };
-    registered.iter().filter(is_outdated).map(|node| node.addr).collect()
 }
 
 /// Looks at the hosts of these nodes.
