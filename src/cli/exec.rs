@@ -76,7 +76,7 @@ async fn pick(
     };
     if selector.asks_for_state() {
         let tree = read_tree(context).await?;
-        let selection = select(context, &cloud.code, &tree, selectors).await?;
+        let selection = select(context, &cloud.code, &tree, selectors, false).await?;
         let Selection::Only(picked) = selection else { return Ok(BTreeSet::new()) };
         return Ok(picked);
     }

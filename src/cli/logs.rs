@@ -96,7 +96,7 @@ pub(super) async fn of_nodes(context: &Context, args: &Logs) -> Result<Document,
     let tree = read_tree(context).await?;
     let registered = registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
     let members = tree.codes.get(args.code.as_str()).map(members_of).unwrap_or_default();
-    let selection = select(context, &args.code, &tree, &args.nodes).await?;
+    let selection = select(context, &args.code, &tree, &args.nodes, false).await?;
     let known: BTreeSet<NodeAddr> =
         registered.iter().map(|node| node.addr).chain(members.into_keys()).collect();
     let mut places: BTreeMap<HostName, Vec<LogPlace>> = BTreeMap::new();

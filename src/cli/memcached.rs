@@ -47,7 +47,7 @@ pub(super) async fn start(context: &Context, args: &Nodes) -> Result<Document, F
     let prepare = async || {
         let tree = read_tree(context).await?;
         let nodes = registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
-        let selection = select(context, &args.code, &tree, &args.nodes).await?;
+        let selection = select(context, &args.code, &tree, &args.nodes, false).await?;
         let wanted = nodes.iter().map(|node| node.addr).filter(|addr| selection.contains(*addr));
         let seen = context.look(observe(context, &args.code, &tree, wanted.collect())).await?;
         Ok(plan::start_nodes(&args.code, &context.ensemble, &nodes, &selection, &seen)?.into())
@@ -60,7 +60,7 @@ async fn stop(context: &Context, args: &Nodes, force: bool) -> Result<Document, 
         let tree = read_tree(context).await?;
         let nodes: Vec<RegisteredNode> =
             registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
-        let selection = select(context, &args.code, &tree, &args.nodes).await?;
+        let selection = select(context, &args.code, &tree, &args.nodes, false).await?;
         let registered: BTreeSet<NodeAddr> =
             nodes.iter().filter(|node| node.mapped).map(|node| node.addr).collect();
         let members = tree.codes.get(args.code.as_str()).map(members_of).unwrap_or_default();

@@ -14,7 +14,7 @@ pub(super) async fn rejoin(context: &Context, args: &Nodes) -> Result<Document, 
     let prepare = async || {
         let tree = read_tree(context).await?;
         let nodes = registered_cloud(&args.code, &tree).ok_or_else(|| unknown(&args.code, &tree))?;
-        let selection = select(context, &args.code, &tree, &args.nodes).await?;
+        let selection = select(context, &args.code, &tree, &args.nodes, false).await?;
         // The hosts of members need not be asked.
         let members = tree.codes.get(args.code.as_str()).map(members_of).unwrap_or_default();
         let out = nodes.iter().map(|node| node.addr);

@@ -39,7 +39,7 @@ pub(super) async fn restart(context: &Context, args: &Restart) -> Result<Documen
     let prepare = async || {
         let tree = read_tree(context).await?;
         let nodes = registered_cloud(code, &tree).ok_or_else(|| unknown(code, &tree))?;
-        let selection = select(context, code, &tree, &args.nodes.nodes).await?;
+        let selection = select(context, code, &tree, &args.nodes.nodes, true).await?;
         let members = tree.codes.get(code.as_str()).map(members_of).unwrap_or_default();
         let selected = nodes.iter().map(|node| node.addr).filter(|addr| selection.contains(*addr));
         // Whether another node has just joined decides when the first may go.

@@ -8,14 +8,15 @@ use super::context::Context;
 use super::zookeeper::PROBE_LIMIT;
 use crate::error::{Failure, Failures};
 use crate::inspect::{
-    ArcusTree, Inspected, ProcessesSeen, RegisteredNode, hostnames_of, inspect_processes, members_of,
-    others_of, registered_cloud,
+    ArcusTree, Inspected, ProcessesSeen, hostnames_of, inspect_processes, members_of, others_of,
+    registered_cloud,
 };
 use crate::model::{Ensemble, HostName, NodeAddr, ServiceCode};
-use crate::plan::{NodeFacts, NodesSeen, Selection, Selector, drifts};
+use crate::plan::{NodeFacts, NodesSeen, Selection, Selector, outdated_nodes};
 use crate::zk::names_by_address;
 
 /// The nodes of `code` that `selectors` mean; the hosts are looked at only where that takes it.
+/// Nodes of which nothing runs are `@outdated` where `stopped_too`.
 ///
 /// # Errors
 /// When a selector fits no node.
@@ -24,6 +25,7 @@ pub(super) async fn select(
     code: &ServiceCode,
     tree: &ArcusTree,
     selectors: &[Selector],
+    stopped_too: bool,
 ) -> Result<Selection, Failures> {
     let Some(selector) = Selector::all_of(selectors) else { return Ok(Selection::All) };
     let registered = registered_cloud(code, tree).unwrap_or_default();
@@ -34,7 +36,8 @@ pub(super) async fn select(
         registered.iter().map(|node| node.addr).chain(members.keys().copied()).collect();
     let (outdated, unseen) = if selector.asks_for_outdated() {
         let seen = context.look(observe(context, code, tree, known.clone())).await?;
-        (outdated(context, &registered, &seen), unseen(context, &known, &seen))
+        let outdated = outdated_nodes(&registered, &seen, &context.settings.memcached, stopped_too);
+        (outdated, unseen(context, &known, &seen))
     } else {
         Default::default()
     };
@@ -56,19 +59,6 @@ fn unseen(context: &Context, known: &BTreeSet<NodeAddr>, seen: &NodesSeen) -> BT
         context.printer.warning(&warning.cause(&failure.message));
     }
     known.iter().filter(|addr| failed(addr).is_some()).copied().collect()
-}
-
-fn outdated(context: &Context, registered: &[RegisteredNode], seen: &NodesSeen) -> BTreeSet<NodeAddr> {
-    let settings = &context.settings.memcached;
-    let is_outdated = |node: &&RegisteredNode| {
-        let host = seen.processes.get(&HostName::from(node.addr.ip)).and_then(|host| host.as_ref().ok());
-        let Some((host, options)) = host.zip(node.options.as_ref().ok()) else { return false };
-        let mut running = host.processes.iter().filter(|process| process.port == Some(node.addr.port));
-        running.any(|process| {
-            process.ours && !drifts(process, options, host.current.as_ref(), settings).is_empty()
-        })
-    };
-    registered.iter().filter(is_outdated).map(|node| node.addr).collect()
 }
 
 /// Looks at the hosts of these nodes.

@@ -81,7 +81,7 @@ async fn look(context: &Context, args: &Status, file: Option<&Cloud>) -> Result<
     for code in codes {
         let registered = registered_cloud(&code, &tree).ok_or_else(|| unknown(&code, &tree))?;
         let members = tree.codes.get(code.as_str()).map(members_of).unwrap_or_default();
-        let selection = select(context, &code, &tree, &args.nodes).await?;
+        let selection = select(context, &code, &tree, &args.nodes, false).await?;
         let known = registered.iter().map(|node| node.addr).chain(members.into_keys());
         let nodes = known.filter(|addr| selection.contains(*addr)).collect();
         wishes.push(Wish { code, registered, nodes });

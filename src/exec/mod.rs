@@ -247,6 +247,17 @@ fn subjects(step: &Step) -> Vec<Target> {
     }
 }
 
+/// How what was cut short gets to its end. A restart that is given again restarts those, too, that have come back and are
+/// warm already; only the recorded run knows them.
+fn how_to_go_on(action: &Action) -> &'static str {
+    match action {
+        Action::RestartNodes { .. } | Action::Settle { .. } => {
+            "go on with what is left: arcusctl resume; the same command again would restart all of its nodes"
+        }
+        _ => "run the command again: it looks first and does what is missing",
+    }
+}
+
 /// What every step of a run is carried out with.
 struct Run<'a> {
     performer: &'a dyn Perform,
@@ -299,7 +310,7 @@ impl Run<'_> {
             results = self.performer.perform(step, self.events) => results,
             () = self.stop.at_once.cancelled() => {
                 let failure = Failure::interrupted(format!("{}: {} was cut short", step.target, step.action))
-                    .hint("run the command again: it looks first and does what is missing");
+                    .hint(how_to_go_on(&step.action));
                 result(Outcome::Failed { failure }, start)
             }
         };

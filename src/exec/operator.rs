@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::restarting::Restart;
+use super::restarting::{Restart, Settling};
 use super::{Events, Outcome, Perform, StepResult};
 use crate::config::Settings;
 use crate::error::Failure;
@@ -167,13 +167,15 @@ impl Perform for Operator {
                 self.start_nodes(host, code, zookeeper, nodes, &BTreeSet::new(), events).await
             }
             (Action::StopNodes { code, nodes, drain }, Target::Host(host)) => {
-                self.stop_nodes(host, code, nodes, *drain, events).await
+                let stopped = self.stop_nodes(host, code, nodes, *drain, events).await;
+                stopped.into_iter().map(|stopped| stopped.result).collect()
             }
             (Action::RestartNodes { code, zookeeper, nodes, drain }, Target::Host(host)) => {
                 self.restart_nodes(host, Restart { code, zookeeper, nodes, drain: *drain }, events).await
             }
-            (Action::Settle { code, seconds, joined, members }, target) => {
-                let outcome = self.settle(code, *seconds, joined, *members, events).await;
+            (Action::Settle { code, seconds, joined, members, expected }, target) => {
+                let settling = Settling { code, seconds: *seconds, joined, members: *members, expected };
+                let outcome = self.settle(settling, events).await;
                 vec![StepResult::since(start, target.clone(), outcome)]
             }
             (action, target) => {

@@ -170,6 +170,17 @@ async fn the_second_interrupt_drops_what_is_under_way() {
 }
 
 #[tokio::test]
+async fn a_restart_that_is_dropped_is_gone_on_with_and_not_given_again() {
+    let stop = Stop::default();
+    let script = Script { blocks: BTreeSet::from([RESTART_2.to_owned()]), ..Script::default() };
+    stop.at_once.cancel();
+    let plan = rounds(&["10.0.0.2:1"]);
+    let restart = Plan { stages: vec![plan.stages.last().unwrap().clone()], ..Plan::new("test") };
+    let report = execute(&restart, &script, 1, &stop).await;
+    assert!(report.results[0].failure().unwrap().hints[0].contains("arcusctl resume"));
+}
+
+#[tokio::test]
 async fn what_goes_on_one_by_one_stops_at_the_first_failure_and_minds_nothing_that_was_left_out() {
     let script = Script { fails: BTreeSet::from([SWITCH_A.to_owned()]), ..Script::default() };
     let unbroken = |hosts| Stage { gate: Gate::Unbroken, round: None, ..stage("two", hosts) };
@@ -221,8 +232,8 @@ fn rounds(nodes: &[&str]) -> Plan {
         old_session: None,
     };
     let mut plan = Plan::new("test");
-    Rounds::new(&mut plan, &code, &ensemble, pace, nodes.len())
-        .restart(&nodes.iter().map(node).collect::<Vec<_>>());
+    let all = nodes.iter().map(|text| text.parse().unwrap()).collect();
+    Rounds::new(&mut plan, &code, &ensemble, pace, all).restart(&nodes.iter().map(node).collect::<Vec<_>>());
     plan
 }
 

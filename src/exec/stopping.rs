@@ -15,10 +15,29 @@ use crate::model::{HostName, NodeAddr, ServiceCode};
 use crate::node::NodeLink;
 use crate::plan::{NodeStop, ProcessId, Target};
 use crate::remote::{Script, scripts};
-use crate::zk::Membership;
+
+/// What became of a node that was to stop.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    pub(super) result: StepResult,
+    /// It was told to end, whatever was seen of that since: it is out of its cloud, or will be.
+    pub(super) told: bool,
+}
 
 /// Seconds for which each node that was told to drain does so.
 type Drains = BTreeMap<NodeAddr, u16>;
+
+/// Waits for something that only ZooKeeper tells. An ensemble that elects a leader is away for seconds: it is asked once
+/// more before that costs a node that has ended its place.
+async fn twice<T, F: Future<Output = Result<T, Failure>>>(ask: impl Fn() -> F) -> Result<T, Failure> {
+    match ask().await {
+        Err(failure) => {
+            tracing::debug!(%failure, "ZooKeeper is asked once more");
+            ask().await
+        }
+        answer => answer,
+    }
+}
 
 impl Operator {
     /// Stops the nodes of a host together and sees each process end and each znode go.
@@ -29,17 +48,21 @@ impl Operator {
         nodes: &[NodeStop],
         drain: u16,
         events: &Events,
-    ) -> Vec<StepResult> {
+    ) -> Vec<Stopped> {
         let start = Instant::now();
-        let ended = async {
-            let membership = self.membership_if_registered(code).await?;
-            let drains = self.begin_drains(nodes, drain, events).await;
-            let text = self.end_processes(host, nodes, &drains).await?;
-            Ok::<_, Failure>((membership, text))
+        let all_failed = |failure: &Failure, told: bool| {
+            let results = fail_all(start, nodes.iter().map(|node| node.addr), failure);
+            results.into_iter().map(|result| Stopped { result, told }).collect()
         };
-        let (membership, text) = match ended.await {
-            Ok(ended) => ended,
-            Err(failure) => return fail_all(start, nodes.iter().map(|node| node.addr), &failure),
+        let registered = match self.membership_if_registered(code).await {
+            Ok(membership) => membership.is_some(),
+            Err(failure) => return all_failed(&failure, false),
+        };
+        let drains = self.begin_drains(nodes, drain, events).await;
+        let text = match self.end_processes(host, nodes, &drains).await {
+            Ok(text) => text,
+            // What the script did on a host that is lost now, nobody knows.
+            Err(failure) => return all_failed(&failure, true),
         };
         let word_of = |port: NonZeroU16| {
             text.lines().find_map(|line| {
@@ -49,13 +72,14 @@ impl Operator {
         };
         let gone = nodes.iter().map(|node| {
             let word = word_of(node.addr.port);
-            let membership = membership.as_deref();
+            let code = registered.then_some(code);
+            let told = drains.contains_key(&node.addr) || word != Some("denied");
             async move {
-                let outcome = match self.gone(node, word, membership, drain, events).await {
+                let outcome = match self.gone(node, word, code, drain, events).await {
                     Ok(detail) => Outcome::Done { detail },
                     Err(failure) => Outcome::Failed { failure },
                 };
-                StepResult::since(start, Target::Node(node.addr), outcome)
+                Stopped { result: StepResult::since(start, Target::Node(node.addr), outcome), told }
             }
         });
         join_all(gone).await
@@ -138,7 +162,7 @@ impl Operator {
         &self,
         node: &NodeStop,
         word: Option<&str>,
-        membership: Option<&Membership>,
+        code: Option<&ServiceCode>,
         drain: u16,
         events: &Events,
     ) -> Result<String, Failure> {
@@ -176,11 +200,11 @@ impl Operator {
                     .hint("wait and run the command again, or add --force to kill it"));
             }
         };
-        let Some(membership) = membership else {
+        let Some(code) = code else {
             return Ok("stopped; its cloud is not registered".to_owned());
         };
         let limit = self.settings.timeouts.join;
-        timeout(limit, membership.left(addr)).await.map_err(|_| {
+        timeout(limit, twice(move || async move { self.membership(code).await?.left(addr).await })).await.map_err(|_| {
             let failure = Failure::failed(format!("{addr}: is still a member after {} s", limit.as_secs()));
             match node.process {
                 Some(_) => failure
@@ -192,5 +216,29 @@ impl Operator {
             }
         })??;
         Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_ensemble_that_is_away_for_a_moment_is_asked_once_more_and_not_for_ever() {
+        let asked = async |fails: usize| {
+            let count = Cell::new(0);
+            let answer = twice(|| {
+                count.set(count.get() + 1);
+                let answer =
+                    if count.get() <= fails { Err(Failure::unreachable("no leader")) } else { Ok(()) };
+                async { answer }
+            });
+            (answer.await.is_ok(), count.get())
+        };
+        assert_eq!(asked(0).await, (true, 1));
+        assert_eq!(asked(1).await, (true, 2));
+        assert_eq!(asked(2).await, (false, 2));
     }
 }

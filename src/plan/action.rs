@@ -1,7 +1,9 @@
 //! What can be done to a host, a member, the ensemble, the tree or a node.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -81,8 +83,11 @@ pub enum Action {
         seconds: u32,
         /// Those that have just joined; they must still be members.
         joined: Vec<NodeAddr>,
-        /// So many members it must have before the next of them go out.
+        /// So many of those that are expected must be members before it goes on.
         members: usize,
+        /// The nodes that the cloud is to have by then: a stranger makes up for none of them.
+        #[serde(skip)]
+        expected: Arc<BTreeSet<NodeAddr>>,
     },
     /// Have a cache node go back to the cloud that it lost its place in, and see it there.
     RejoinNode { code: ServiceCode, pid: u32 },

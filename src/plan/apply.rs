@@ -6,7 +6,7 @@ mod sorting;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::nodes::refuse_loopback;
-use super::price::{Change, Pricing};
+use super::price::{Change, Price, Pricing, percent};
 use super::register::{is_registered, refusals, registration};
 use super::rolling::{Round, least_seconds, stage_seconds};
 use super::{
@@ -62,11 +62,12 @@ pub fn apply(wish: &ApplyWish<'_>, tree: &ArcusTree, seen: &NodesSeen, now: &str
         None => {}
     }
     composing.go_on_by_rounds(&mut plan, &sorted)?;
-    plan.risk = risk(wish, &sorted, seen, composing.takes_away);
+    let takes_away = composing.takes_away;
     let of_round = |round| plan.stages.iter().filter(move |stage| stage.round == Some(round));
     let price = composing
         .pricing
         .finish(|number| of_round(number + 1).map(stage_seconds).sum(), least_seconds(&plan));
+    plan.risk = risk(wish, &sorted, seen, takes_away, &price);
     plan.price = Some(price);
     Ok(plan)
 }
@@ -150,7 +151,7 @@ impl Composing<'_> {
             return self.start_at_once(plan, sorted);
         }
         let turns = turns(sorted, wish.pace.batch);
-        let mut rounds = Rounds::new(plan, &wish.cloud.code, wish.ensemble, wish.pace, self.live.len());
+        let mut rounds = Rounds::new(plan, &wish.cloud.code, wish.ensemble, wish.pace, self.live.clone());
         if !turns.is_empty() {
             rounds.after(&sorted.young);
         }
@@ -211,8 +212,8 @@ impl Composing<'_> {
                 ("Start", self.start_steps(joining)),
             ],
             out,
-            grows: self.live.len().cast_signed() - before.cast_signed(),
             joins: join,
+            leaves: leave,
         })
     }
 
@@ -243,8 +244,9 @@ fn on_hosts<T>(nodes: impl Iterator<Item = (NodeAddr, T)>) -> BTreeMap<HostName,
     hosts
 }
 
-/// What runs and is stopped has to be agreed to, and what is registered of live nodes and changed.
-fn risk(wish: &ApplyWish<'_>, sorted: &Sorted, seen: &NodesSeen, takes_away: bool) -> Risk {
+/// What has to be agreed to: that nodes which run are stopped, that nodes join and so take keys from those that serve, and
+/// that what is registered of live nodes changes.
+fn risk(wish: &ApplyWish<'_>, sorted: &Sorted, seen: &NodesSeen, takes_away: bool, price: &Price) -> Risk {
     let code = &wish.cloud.code;
     let leaving = sorted.leaving.iter().chain(sorted.replacing.iter().map(|(stop, _)| stop));
     let leaving = leaving.filter(|stop| stop.process.is_some()).count();
@@ -254,8 +256,10 @@ fn risk(wish: &ApplyWish<'_>, sorted: &Sorted, seen: &NodesSeen, takes_away: boo
         (restarting > 0).then(|| format!("{restarting} running cache node(s) of {code} will be restarted")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    if !parts.is_empty() {
-        return Risk::Interrupts { what: format!("{}, and what they hold is lost", parts.join(", ")) };
+    let stopped = (!parts.is_empty()).then(|| format!("{}, and what they hold is lost", parts.join(", ")));
+    let sentences: Vec<String> = stopped.into_iter().chain(joining(wish, sorted, seen, price)).collect();
+    if !sentences.is_empty() {
+        return Risk::Interrupts { what: sentences.join("; ") };
     }
     if takes_away && !seen.members.is_empty() {
         let live = seen.members.len();
@@ -263,6 +267,16 @@ fn risk(wish: &ApplyWish<'_>, sorted: &Sorted, seen: &NodesSeen, takes_away: boo
         return Risk::Interrupts { what };
     }
     Risk::Harmless
+}
+
+/// What it means to those who are served that nodes join. One that runs and is about to join does so whatever is agreed to.
+fn joining(wish: &ApplyWish<'_>, sorted: &Sorted, seen: &NodesSeen, price: &Price) -> Option<String> {
+    let joining = sorted.joining.iter().chain(sorted.replacing.iter().map(|(_, joining)| joining));
+    let joining = joining.filter(|joining| joining.launch.options.is_some()).count();
+    (joining > 0 && !seen.members.is_empty() && price.moves > 0.0).then(|| {
+        let (code, moves) = (&wish.cloud.code, percent(price.moves));
+        format!("{joining} cache node(s) will join {code}; {moves} of the keys move to nodes that do not have them")
+    })
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ fn where_all_is_as_wished_there_is_nothing_to_do() {
     assert!(plan.is_empty());
     assert_eq!(plan.holds.len(), 4);
     assert!(plan.notes.is_empty() && plan.problems.is_empty());
-    assert_eq!(plan.price, Some(crate::plan::Price::default()));
+    assert_eq!(plan.price, Some(Price::default()));
 }
 
 #[test]
@@ -83,9 +83,16 @@ fn nodes_are_added_one_by_one_with_a_session_timeout_in_between() {
             "2 Start: start 10.0.0.5:11211",
         ]
     );
-    assert_eq!(plan.risk, Risk::Harmless);
+    let moves = share(&[1, 2, 3], &[1, 2, 3, 4, 5]);
+    assert_eq!(
+        what(&plan.risk),
+        format!(
+            "2 cache node(s) will join c; {:.1} % of the keys move to nodes that do not have them",
+            moves * 100.0
+        )
+    );
     let price = plan.price.unwrap();
-    assert_eq!((price.moves, price.least_seconds), (share(&[1, 2, 3], &[1, 2, 3, 4, 5]), 30));
+    assert_eq!((price.moves, price.least_seconds), (moves, 30));
     let changes: Vec<_> =
         price.changes.iter().map(|change| (change.change, change.moves, change.least_seconds)).collect();
     assert_eq!(
@@ -130,7 +137,7 @@ fn the_document_names_a_node_until_it_has_left() {
         world.perform(step);
         left.push((world.live().len(), servers(&world)));
     }
-    assert_eq!(left, [(2, 3), (2, 2), (2, 2), (1, 2), (1, 1)]);
+    assert_eq!(left, [(3, 3), (2, 3), (2, 2), (2, 2), (1, 2), (1, 1)]);
 }
 
 #[test]
@@ -179,10 +186,9 @@ fn nodes_join_before_others_leave_and_options_come_last() {
             "3 Restart: restart 10.0.0.2:11211 (pid 102), drained for 5 s",
         ]
     );
-    assert_eq!(
-        what(&plan.risk),
-        "1 running cache node(s) of c will leave it for good, 1 running cache node(s) of c will be restarted, and what they hold is lost"
-    );
+    assert!(what(&plan.risk).starts_with(
+        "1 running cache node(s) of c will leave it for good, 1 running cache node(s) of c will be restarted, and what they hold is lost; 1 cache node(s) will join c; "
+    ), "{:?}", plan.risk);
     assert_eq!(plan.notes, ["10.0.0.2:11211: runs with -m 100, not 200"]);
     let price = plan.price.unwrap();
     assert_eq!(price.moves, share(&[1, 2, 3], &[1, 2, 4]));
@@ -231,7 +237,7 @@ fn another_hostname_costs_nothing() {
     let plan = converges(&World::running(&[1, 2]), &wish);
     assert_eq!(told(&plan), ["Register: change service code c"]);
     assert_eq!(plan.risk, Risk::Harmless);
-    assert_eq!(plan.price, Some(crate::plan::Price::default()));
+    assert_eq!(plan.price, Some(Price::default()));
 }
 
 #[test]
@@ -304,7 +310,7 @@ fn what_is_missing_of_the_tree_is_mended_and_nobody_is_stopped_for_that() {
         break_it(&mut world);
         let plan = converges(&world, &wish);
         assert_eq!(told(&plan), [format!("Register: {told_as}")]);
-        assert_eq!(plan.price, Some(crate::plan::Price::default()));
+        assert_eq!(plan.price, Some(Price::default()));
     }
 }
 
@@ -424,8 +430,66 @@ fn a_process_that_is_joining_is_waited_for_and_one_that_lost_its_place_is_told()
     let lost = world.plan(&cloud(&[1, 2])).unwrap();
     assert!(lost.is_empty());
     assert!(lost.problems[0].failure.hints[0].contains("arcusctl memcached restart c 10.0.0.2:11211"));
+    assert!(lost.problems[0].failure.hints[1].starts_with("where it drains"));
     world.process(node).started = 99_900;
-    assert_eq!(told(&world.plan(&cloud(&[1, 2])).unwrap()), ["1 Start: wait until 10.0.0.2:11211 joins"]);
+    let waiting = world.plan(&cloud(&[1, 2])).unwrap();
+    assert_eq!(told(&waiting), ["1 Start: wait until 10.0.0.2:11211 joins"]);
+    assert_eq!(waiting.risk, Risk::Harmless, "it joins whatever is answered");
+}
+
+#[test]
+fn a_node_may_take_to_join_as_long_as_its_session_timeout_says() {
+    let mut world = World::running(&[1, 2]);
+    let node = addr("10.0.0.2:11211");
+    world.leave(node);
+    // It has been running for 50 s.
+    world.process(node).started = 95_000;
+    assert_eq!(world.plan(&cloud(&[1, 2])).unwrap().problems.len(), 1);
+    world.settings.session_timeout = Some(60);
+    let plan = world.plan(&cloud(&[1, 2])).unwrap();
+    assert!(plan.problems.is_empty());
+    assert_eq!(told(&plan)[0], "1 Start: wait until 10.0.0.2:11211 joins");
+}
+
+#[test]
+fn while_a_node_drains_that_a_killed_run_told_to_no_other_goes_out() {
+    let mut world = World::running(&[1, 2, 3]);
+    let wish = cloud_with(&nodes(&[1, 2, 3]), |_, server| server["config"]["threads"] = json!("8"));
+    let plan = world.plan(&wish).unwrap();
+    world.perform(plan.steps().next().unwrap());
+    // It has left, and its process is there until its drain is over.
+    world.leave(addr("10.0.0.1:11211"));
+    let again = world.plan(&wish).unwrap();
+    assert!(again.is_empty(), "{:?}", told(&again));
+    assert_eq!(again.problems.len(), 3);
+    world.stop(addr("10.0.0.1:11211"));
+    converges(&world, &wish);
+}
+
+#[test]
+fn while_a_node_is_out_for_good_reason_no_pair_is_exchanged_either() {
+    let mut world = World::running(&[1, 2, 3]);
+    let processes = world.host(addr("10.0.0.2:11211")).processes.clone();
+    world.host(addr("10.0.0.12:11211")).processes.extend(processes);
+    world.lose_host(3);
+    world.leave(addr("10.0.0.3:11211"));
+    let plan = world.plan(&cloud(&[1, 12, 3])).unwrap();
+    assert!(told(&plan).iter().all(|line| line.starts_with("Register")), "{:?}", told(&plan));
+    assert!(
+        problems(&plan)[1].starts_with("10.0.0.2:11211: is not replaced for now"),
+        "{:?}",
+        problems(&plan)
+    );
+}
+
+#[test]
+fn before_the_first_node_leaves_each_that_was_there_must_be_there_still() {
+    let plan = World::running(&[1, 2, 3]).plan(&cloud(&[1, 2])).unwrap();
+    let first = plan.stages.iter().find_map(|stage| match &stage.steps[0].action {
+        Action::Settle { members, expected, .. } => Some((*members, expected.iter().copied().collect())),
+        _ => None,
+    });
+    assert_eq!(first, Some((3, nodes(&[1, 2, 3]))));
 }
 
 #[test]

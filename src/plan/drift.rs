@@ -1,12 +1,14 @@
 //! How a running cache node differs from the one that would be started in its place now.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
+use super::NodesSeen;
 use crate::config::settings::MemcachedSettings;
-use crate::inspect::{NodeProcess, read_options};
-use crate::model::{NodeOptions, ReleaseId};
+use crate::inspect::{NodeProcess, RegisteredNode, read_options};
+use crate::model::{HostName, NodeAddr, NodeOptions, ReleaseId};
 
 /// One difference; a restart does away with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -88,6 +90,30 @@ fn in_words(options: &[(char, Option<&str>)]) -> String {
     options.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
+/// The nodes that do not run what they would be started with now. Where `stopped_too`, those count of which nothing runs:
+/// to a restart that was cut short between their end and their start they are the ones that are left in the middle. What
+/// cannot be looked at counts for neither.
+pub fn outdated_nodes(
+    registered: &[RegisteredNode],
+    seen: &NodesSeen,
+    settings: &MemcachedSettings,
+    stopped_too: bool,
+) -> BTreeSet<NodeAddr> {
+    let is_outdated = |node: &&RegisteredNode| {
+        let host = seen.processes.get(&HostName::from(node.addr.ip)).and_then(|host| host.as_ref().ok());
+        let Some((host, options)) = host.zip(node.options.as_ref().ok()) else { return false };
+        let mut running =
+            host.processes.iter().filter(|process| process.port == Some(node.addr.port)).peekable();
+        if running.peek().is_none() {
+            return stopped_too && node.mapped;
+        }
+        running.any(|process| {
+            process.ours && !drifts(process, options, host.current.as_ref(), settings).is_empty()
+        })
+    };
+    registered.iter().filter(is_outdated).map(|node| node.addr).collect()
+}
+
 impl fmt::Display for Drift {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -111,6 +137,7 @@ impl fmt::Display for Drift {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inspect::ProcessesSeen;
 
     const WANTED: NodeOptions = NodeOptions { memlimit: 100, connections: 1000, threads: 6 };
 
@@ -196,5 +223,25 @@ mod tests {
                 "runs without further arguments -e x=1;",
             ]
         );
+    }
+
+    #[test]
+    fn a_node_that_was_stopped_to_be_restarted_and_not_started_again_is_outdated_to_a_restart() {
+        let node = |port: u16, mapped| RegisteredNode {
+            addr: format!("10.0.0.1:{port}").parse().unwrap(),
+            mapped,
+            options: Ok(WANTED),
+        };
+        let running = process(&["memcached", "-m", "100", "-c", "1000", "-t", "6"]);
+        let host = ProcessesSeen { processes: vec![running], ..ProcessesSeen::default() };
+        let mut seen = NodesSeen::default();
+        seen.processes.insert(HostName::new("10.0.0.1"), Ok(host));
+        // One runs what it should, one was stopped, one is named by the document alone, one is who knows where.
+        let mut nodes = vec![node(11211, true), node(11212, true), node(11213, false)];
+        nodes.push(RegisteredNode { addr: "10.0.0.2:1".parse().unwrap(), ..node(1, true) });
+        let outdated =
+            |stopped_too| outdated_nodes(&nodes, &seen, &MemcachedSettings::default(), stopped_too);
+        assert_eq!(outdated(true), [nodes[1].addr].into());
+        assert!(outdated(false).is_empty());
     }
 }

@@ -43,7 +43,7 @@ pub use apply::{ApplyWish, apply};
 pub use command::run_command;
 pub use deploy::{DeployWish, SPARE_BYTES, deploy};
 pub use destroy::{DestroySeen, DestroyWish, destroy, destroy_mark, nodes_of};
-pub use drift::{Drift, drifts};
+pub use drift::{Drift, drifts, outdated_nodes};
 pub use ensemble::{init, restart_at_once, start_members, stop_members};
 pub use ensemble_rolling::restart_rolling;
 pub use host_change::HostChange;

@@ -168,7 +168,8 @@ fn tell(out: &mut fmt::Formatter<'_>, moves: f64, empties: f64, least_seconds: u
     Ok(())
 }
 
-fn percent(share: f64) -> String {
+/// A share as a person says it.
+pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 0.05 { "less than 0.1 %".to_owned() } else { format!("{percent:.1} %") }
 }

@@ -8,7 +8,7 @@ use super::rolling::{least_seconds, restart_steps};
 use super::{NodeRestart, NodesSeen, Pace, Plan, ProcessId, Risk, Rounds, Selection, Target};
 use crate::error::{Failure, Failures};
 use crate::inspect::RegisteredNode;
-use crate::model::{Ensemble, HostName, NodeAddr, ServiceCode};
+use crate::model::{Ensemble, HostName, NodeAddr, ServiceCode, human_seconds};
 use crate::ring::Ring;
 
 /// What is wanted of a restart.
@@ -157,7 +157,7 @@ fn roll(
     seen: &NodesSeen,
 ) -> Result<(), Failures> {
     refuse_too_many_out(plan, wish, pace, sorted, registered, seen)?;
-    let nodes = registered.iter().chain(seen.members.keys()).collect::<BTreeSet<_>>().len();
+    let nodes = registered.iter().chain(seen.members.keys()).copied().collect();
     let mut rounds = Rounds::new(plan, wish.code, wish.ensemble, pace, nodes);
     // What is out comes back first, which takes nobody away; else those that joined last are given their time.
     if sorted.out.is_empty()
@@ -234,20 +234,11 @@ fn risk(plan: &Plan, wish: &RestartWish<'_>, sorted: &Sorted, seen: &NodesSeen) 
             let batch = pace.batch.min(stopped.len());
             format!(
                 "{nodes} will restart, {batch} at a time, which takes at least {}; {lost}",
-                length(seconds)
+                human_seconds(seconds)
             )
         }
     };
     Risk::Interrupts { what }
-}
-
-/// Seconds as a person says them.
-fn length(seconds: u64) -> String {
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
-    }
 }
 
 #[cfg(test)]

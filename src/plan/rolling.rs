@@ -1,6 +1,7 @@
 //! Going on round by round: so many nodes at a time, with time in between, no further than the first failure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Action, Gate, NodeRestart, Plan, Stage, Step, Target};
 use crate::model::{Ensemble, HostName, NodeAddr, ServiceCode};
@@ -21,18 +22,21 @@ pub struct Pace {
     pub settle: u32,
 }
 
-/// Puts rounds at the end of a plan. Before each but the first there is a stage that waits, where nodes have joined, and
-/// sees that the cloud is still whole enough; each stage begins only if nothing failed so far.
+/// Puts rounds at the end of a plan. Before each there is a stage that waits, where nodes have joined, and sees that the
+/// cloud is still whole enough: before the first, too, since a plan may have waited long for its answer. Only a first
+/// round that takes nobody away needs none. Each stage begins only if nothing failed so far.
 #[derive(Debug)]
 pub struct Rounds<'a> {
     plan: &'a mut Plan,
     code: &'a ServiceCode,
     ensemble: &'a Ensemble,
     pace: Pace,
-    /// So many nodes the cloud is to have.
-    nodes: usize,
+    /// The nodes that the cloud is to have after the last round.
+    nodes: Arc<BTreeSet<NodeAddr>>,
     /// Those that joined in the last round.
     joined: Vec<NodeAddr>,
+    /// Seconds that are due before the first round to nodes which joined before the plan was made.
+    due: u32,
 }
 
 /// What is done in one round.
@@ -44,28 +48,29 @@ pub struct Round {
     pub out: usize,
     /// These are members after it that were none before, or none for a while.
     pub joins: Vec<NodeAddr>,
-    /// The cloud is to have so many more nodes after it, or fewer.
-    pub grows: isize,
+    /// These are gone for good after it.
+    pub leaves: Vec<NodeAddr>,
 }
 
-/// Seconds to wait after a node has joined: the longest of the session timeouts that live nodes were heard to have, as
-/// one such time after a join each of them deletes what is no longer its own (auto scrub, `arcus_zk.c`). Where none
-/// answered, it is what nodes are started with (`configured`).
-pub fn settling_time(observed_ms: impl IntoIterator<Item = u64>, configured: Option<u32>) -> u32 {
-    let longest = observed_ms.into_iter().max().and_then(|ms| u32::try_from(ms.div_ceil(1000)).ok());
-    longest.or(configured).unwrap_or(DEFAULT_SESSION_TIMEOUT)
+/// Seconds to wait after a node has joined: the longest of the session timeouts of live nodes, as one such time after a
+/// join each of them deletes what is no longer its own (auto scrub, `arcus_zk.c`). Those that are started on the way have
+/// what is `configured`. One that did not say what it has (`None`) may have what nodes have by default.
+pub fn settling_time(observed_ms: impl IntoIterator<Item = Option<u64>>, configured: Option<u32>) -> u32 {
+    let in_seconds = |ms: u64| u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX);
+    let observed = observed_ms.into_iter().map(|ms| ms.map_or(DEFAULT_SESSION_TIMEOUT, in_seconds));
+    observed.chain(configured).max().unwrap_or(DEFAULT_SESSION_TIMEOUT)
 }
 
 impl<'a> Rounds<'a> {
-    /// The cloud `code` of so many `nodes`, registered or live.
+    /// The cloud `code` of these `nodes`, registered or live.
     pub fn new(
         plan: &'a mut Plan,
         code: &'a ServiceCode,
         ensemble: &'a Ensemble,
         pace: Pace,
-        nodes: usize,
+        nodes: BTreeSet<NodeAddr>,
     ) -> Self {
-        Self { plan, code, ensemble, pace, nodes, joined: Vec::new() }
+        Self { plan, code, ensemble, pace, nodes: Arc::new(nodes), joined: Vec::new(), due: 0 }
     }
 
     /// Begins with the time that is due to nodes which joined shortly before the plan was made.
@@ -75,10 +80,8 @@ impl<'a> Rounds<'a> {
 
     /// The same, of which so many seconds have passed.
     pub fn after_waiting(&mut self, joined: &[NodeAddr], passed: u32) {
-        if !joined.is_empty() {
-            self.joined = joined.to_vec();
-            self.settle(None, 0, self.pace.settle.saturating_sub(passed));
-        }
+        self.joined = joined.to_vec();
+        self.due = if joined.is_empty() { 0 } else { self.pace.settle.saturating_sub(passed) };
     }
 
     /// Restarts nodes that serve, a batch a round.
@@ -88,7 +91,7 @@ impl<'a> Rounds<'a> {
                 stages: vec![("Restart", restart_steps(self.code, self.ensemble, self.pace.drain, batch))],
                 out: batch.len(),
                 joins: batch.iter().map(|node| node.addr).collect(),
-                grows: 0,
+                leaves: Vec::new(),
             });
         }
     }
@@ -100,7 +103,7 @@ impl<'a> Rounds<'a> {
                 stages: vec![("Bring back", restart_steps(self.code, self.ensemble, 0, nodes))],
                 out: 0,
                 joins: nodes.iter().map(|node| node.addr).collect(),
-                grows: 0,
+                leaves: Vec::new(),
             });
         }
     }
@@ -111,6 +114,8 @@ impl<'a> Rounds<'a> {
         if number > 1 {
             let seconds = if self.joined.is_empty() { 0 } else { self.pace.settle };
             self.settle(Some(number - 1), round.out, seconds);
+        } else if round.out > 0 || !self.joined.is_empty() {
+            self.settle(None, round.out, self.due);
         }
         let stages = round.stages.into_iter().filter(|(_, steps)| !steps.is_empty());
         self.plan.stages.extend(stages.map(|(title, steps)| Stage {
@@ -119,8 +124,10 @@ impl<'a> Rounds<'a> {
             round: Some(number),
             steps,
         }));
+        let nodes = Arc::make_mut(&mut self.nodes);
+        nodes.retain(|node| !round.leaves.contains(node));
+        nodes.extend(&round.joins);
         self.joined = round.joins;
-        self.nodes = self.nodes.saturating_add_signed(round.grows);
     }
 
     fn settle(&mut self, round: Option<usize>, out_next: usize, seconds: u32) {
@@ -129,7 +136,9 @@ impl<'a> Rounds<'a> {
             code: self.code.clone(),
             seconds,
             joined,
-            members: (self.nodes + out_next).saturating_sub(self.pace.max_unavailable.max(out_next)),
+            // Those that go out next count among those that may be out.
+            members: self.nodes.len().saturating_sub(self.pace.max_unavailable.saturating_sub(out_next)),
+            expected: Arc::clone(&self.nodes),
         };
         let steps = vec![Step::new(Target::Cloud(self.code.clone()), action)];
         self.plan.stages.push(Stage { title: "Settle", gate: Gate::Unbroken, round, steps });
@@ -190,17 +199,23 @@ mod tests {
     }
 
     /// Every stage: its round, its title, its steps.
-    fn told(pace: Pace, nodes: usize, build: impl FnOnce(&mut Rounds<'_>)) -> Vec<String> {
+    fn told(pace: Pace, nodes: u16, build: impl FnOnce(&mut Rounds<'_>)) -> Vec<String> {
         let (code, ensemble) = (ServiceCode::new("c").unwrap(), Ensemble::parse("zk:2181").unwrap());
         let mut plan = Plan::new("x");
-        build(&mut Rounds::new(&mut plan, &code, &ensemble, pace, nodes));
+        let nodes = (0..nodes).map(|n| format!("10.0.0.{}:{}", n / 2 + 1, n % 2 + 1).parse().unwrap());
+        build(&mut Rounds::new(&mut plan, &code, &ensemble, pace, nodes.collect()));
         assert!(plan.stages.iter().all(|stage| stage.gate == Gate::Unbroken));
         let stage = |stage: &Stage| {
             let steps = stage.steps.iter().map(|step| match &step.action {
                 Action::Settle { members, .. } => format!("{} (members: {members})", step.action),
                 action => format!("{}: {action}", step.target),
             });
-            format!("{} {}: {}", stage.round.unwrap(), stage.title, steps.collect::<Vec<_>>().join(" | "))
+            format!(
+                "{} {}: {}",
+                stage.round.unwrap_or_default(),
+                stage.title,
+                steps.collect::<Vec<_>>().join(" | ")
+            )
         };
         plan.stages.iter().map(stage).collect()
     }
@@ -211,6 +226,8 @@ mod tests {
         assert_eq!(
             told(PACE, 4, |rounds| rounds.restart(&nodes)),
             [
+                // The plan may have waited for its answer for long.
+                "0 Settle: see that no other node has gone (members: 4)",
                 "1 Restart: 10.0.0.1: restart 10.0.0.1:1 (pid 7), drained for 5 s",
                 "1 Settle: wait 30 s; see that no other node has gone (members: 4)",
                 "2 Restart: 10.0.0.1: restart 10.0.0.1:2 (pid 7), drained for 5 s",
@@ -227,6 +244,7 @@ mod tests {
         assert_eq!(
             told(pace, 8, |rounds| rounds.restart(&nodes)),
             [
+                "0 Settle: see that no other node has gone (members: 8)",
                 "1 Restart: 10.0.0.1: restart 10.0.0.1:1 (pid 7); restart 10.0.0.1:2 (pid 7) | \
                  10.0.0.2: restart 10.0.0.2:1 (pid 7)",
                 // One goes out next, and three may be: two more may be gone by then.
@@ -240,13 +258,13 @@ mod tests {
     fn what_is_out_is_brought_back_first_and_takes_nobody_away() {
         let mut out = node("10.0.0.3:1");
         out.process = None;
-        let told = told(PACE, 3, |rounds| {
+        let told = told(PACE, 6, |rounds| {
             rounds.bring_back(&[]);
             rounds.bring_back(&[out]);
             rounds.restart(&[node("10.0.0.1:1")]);
         });
         assert_eq!(told[0], "1 Bring back: 10.0.0.3: start 10.0.0.3:1");
-        assert_eq!(told[1], "1 Settle: wait 30 s; see that no other node has gone (members: 3)");
+        assert_eq!(told[1], "1 Settle: wait 30 s; see that no other node has gone (members: 6)");
         assert_eq!(told[2], "2 Restart: 10.0.0.1: restart 10.0.0.1:1 (pid 7), drained for 5 s");
     }
 
@@ -257,19 +275,27 @@ mod tests {
             let (code, nodes) = (ServiceCode::new("c").unwrap(), vec![node.stop().unwrap()]);
             let action = Action::StopNodes { code, nodes, drain: 5 };
             let stop = Step::new(Target::Host(HostName::from(node.addr.ip)), action);
-            Round { stages: vec![("Stop", vec![stop])], out: 1, joins: vec![], grows: -1 }
+            Round { stages: vec![("Stop", vec![stop])], out: 1, joins: vec![], leaves: vec![node.addr] }
         };
         let told = told(PACE, 6, |rounds| {
             rounds.push(leave("10.0.0.1:1"));
             rounds.push(leave("10.0.0.2:1"));
         });
-        assert_eq!(told[1], "1 Settle: see that no other node has gone (members: 5)");
+        assert_eq!(told[2], "1 Settle: see that no other node has gone (members: 5)");
     }
 
     #[test]
     fn the_longest_session_timeout_sets_the_pace() {
-        assert_eq!(settling_time([4000, 29_500], Some(15)), 30);
+        assert_eq!(settling_time([Some(4000), Some(29_500)], Some(15)), 30);
+        assert_eq!(settling_time([Some(4000)], None), 4);
         assert_eq!(settling_time([], Some(15)), 15);
         assert_eq!(settling_time([], None), 30);
+    }
+
+    #[test]
+    fn what_nodes_are_started_with_on_the_way_and_who_did_not_say_count_too() {
+        assert_eq!(settling_time([Some(15_000)], Some(60)), 60);
+        assert_eq!(settling_time([Some(10_000), None], None), 30);
+        assert_eq!(settling_time([Some(10_000), None], Some(15)), 30);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::document::{Data, Document, HostReleases, NextStep, WrittenFiles};
@@ -130,8 +131,14 @@ fn actions() -> Vec<Action> {
             ],
             drain: 5,
         },
-        Action::Settle { code: code(), seconds: 30, joined: vec![node(11211)], members: 3 },
-        Action::Settle { code: code(), seconds: 0, joined: vec![], members: 3 },
+        Action::Settle {
+            code: code(),
+            seconds: 30,
+            joined: vec![node(11211)],
+            members: 3,
+            expected: Arc::default(),
+        },
+        Action::Settle { code: code(), seconds: 0, joined: vec![], members: 3, expected: Arc::default() },
     ]
 }
 

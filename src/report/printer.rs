@@ -12,7 +12,7 @@ use super::{checks, failures, logs, plans, tables};
 use crate::error::{Failure, FailureKind, Failures};
 use crate::exec::{Event, Outcome, StepResult};
 use crate::logs::LogLine;
-use crate::plan::{Plan, Risk, Target};
+use crate::plan::{Action, Plan, Risk, Target};
 
 /// What became of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,14 +184,22 @@ impl Printer {
         if let Some(line) = summary(document) {
             self.progress(&line);
         }
-        // Before anything was done there is no run to go on with.
-        if document.interrupted
-            && document.command != "exec"
-            && !(document.results.is_empty() && document.parts.is_empty())
-        {
+        if is_to_be_gone_on_with(document) {
             self.progress(&format!("{} go on with it: arcusctl resume", " hint:".cyan()));
         }
     }
+}
+
+/// Whether `resume` is the way to the end of it: of a run that was interrupted, and of a restart that failed, since to give
+/// that again restarts all of its nodes again.
+fn is_to_be_gone_on_with(document: &Document) -> bool {
+    // Before anything was done there is no run to go on with.
+    if document.command == "exec" || (document.results.is_empty() && document.parts.is_empty()) {
+        return false;
+    }
+    let mut steps = document.plan.iter().flat_map(Plan::steps);
+    let restarts = steps.any(|step| matches!(step.action, Action::RestartNodes { .. }));
+    document.interrupted || (restarts && document.results.iter().any(|result| result.failure().is_some()))
 }
 
 /// What is typed at the terminal, trimmed. Reading blocks its thread, and the program must go on hearing Ctrl-C.
@@ -292,7 +300,11 @@ fn error_line(line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+    use crate::exec::RunReport;
+    use crate::plan::{Gate, Stage, Step};
 
     #[test]
     fn a_reader_of_logs_that_went_away_is_noticed() {
@@ -303,5 +315,25 @@ mod tests {
         }
         drop(reader);
         assert!(!Printer::new(false, false).log_line_to(&mut writer, &line));
+    }
+
+    fn document(action: Action, fails: bool) -> Document {
+        let target = Target::Tree;
+        let outcome =
+            if fails { Outcome::Failed { failure: Failure::failed("told to") } } else { Outcome::done("") };
+        let results = vec![StepResult { target: target.clone(), outcome, elapsed: Duration::ZERO }];
+        let steps = vec![Step { target, action }];
+        let stages = vec![Stage { title: "x", gate: Gate::Unbroken, round: None, steps }];
+        let report = RunReport { results, ..RunReport::default() };
+        Document::of_run(Plan { stages, ..Plan::new("test") }, report, Instant::now().elapsed())
+    }
+
+    #[test]
+    fn a_restart_that_failed_is_gone_on_with_and_other_commands_are_given_again() {
+        let code = crate::model::ServiceCode::new("c").unwrap();
+        let restart = Action::RestartNodes { code, zookeeper: "zk".into(), nodes: Vec::new(), drain: 0 };
+        assert!(is_to_be_gone_on_with(&document(restart.clone(), true)));
+        assert!(!is_to_be_gone_on_with(&document(restart, false)));
+        assert!(!is_to_be_gone_on_with(&document(Action::CreateStructure, true)));
     }
 }

@@ -15,7 +15,7 @@ use crate::model::{HostName, NodeAddr};
 
 /// A cache node that has not joined by then has lost its place: one that cannot reach ZooKeeper ends when its session
 /// timeout, 30 s by default, is over (`arcus_zk.c`).
-const JOINING: Duration = Duration::from_secs(30);
+const JOINING: u32 = 30;
 
 /// So many nodes are named.
 const LISTED: usize = 4;
@@ -115,7 +115,7 @@ pub(super) fn sort(
             }
             Some((process, age)) => match take_other_name(&mut sorted.leaving, node.addr, process, seen) {
                 Some(stop) => sorted.replacing.push((stop, joining(restart.launch()))),
-                None if age < JOINING => {
+                None if age < joining_time(wish) => {
                     let waits = NodeLaunch { addr: node.addr, options: None, old_session: None };
                     sorted.joining.push(joining(waits));
                 }
@@ -180,6 +180,12 @@ fn drifts_of(
     drifts(process, options, host.and_then(|host| host.current.as_ref()), wish.settings)
 }
 
+/// How long a node may take to join: its session timeout may be longer than the default.
+fn joining_time(wish: &ApplyWish<'_>) -> Duration {
+    let configured = wish.settings.session_timeout.unwrap_or_default();
+    Duration::from_secs(JOINING.max(configured).into())
+}
+
 fn is_release(drift: &Drift) -> bool {
     matches!(drift, Drift::Release { .. })
 }
@@ -187,10 +193,11 @@ fn is_release(drift: &Drift) -> bool {
 fn lost(addr: NodeAddr, process: &NodeProcess, wish: &ApplyWish<'_>) -> Failure {
     let code = &wish.cloud.code;
     Failure::failed(format!("{addr}: its process runs (pid {}), but it is no member of {code}", process.pid))
-        .cause("it lost its place, or cannot reach ZooKeeper")
+        .cause("it lost its place, cannot reach ZooKeeper, or drains as a run that was cut short told it to")
         .hint(format!(
             "bring it back with what it holds: arcusctl rejoin {code} {addr}; or empty: arcusctl memcached restart {code} {addr}"
         ))
+        .hint("where it drains, run this again once it has ended: it is started then")
 }
 
 /// While nodes that the cloud is to have are out for a reason that this plan does not mend, none that serves is taken
@@ -206,10 +213,14 @@ fn hold_back(plan: &mut Plan, sorted: &mut Sorted, wanted: &BTreeSet<NodeAddr>, 
         return;
     }
     let lacking = names_of(lacking.iter());
-    let (serving, rest): (Vec<NodeStop>, Vec<NodeStop>) =
+    let (leaving, rest): (Vec<NodeStop>, Vec<NodeStop>) =
         sorted.leaving.drain(..).partition(|stop| seen.members.contains_key(&stop.addr));
     sorted.leaving = rest;
-    let leaving = serving.into_iter().map(|stop| (stop.addr, "taken out"));
+    let (serving, rest): (Vec<_>, Vec<_>) =
+        sorted.replacing.drain(..).partition(|(stop, _)| seen.members.contains_key(&stop.addr));
+    sorted.replacing = rest;
+    let replaced = serving.into_iter().map(|(stop, _)| (stop.addr, "replaced"));
+    let leaving = leaving.into_iter().map(|stop| (stop.addr, "taken out")).chain(replaced);
     let restarting = sorted.restarting.drain(..).map(|restart| (restart.addr, "restarted"));
     for (addr, what) in leaving.chain(restarting) {
         let failure = Failure::refused(format!("{addr}: is not {what} for now"))

@@ -55,6 +55,7 @@ pub(super) struct World {
     pub(super) seen: NodesSeen,
     pub(super) pace: Pace,
     pub(super) releases: bool,
+    pub(super) settings: MemcachedSettings,
     next_pid: u32,
 }
 
@@ -78,6 +79,7 @@ impl World {
             seen: NodesSeen { processes: (1..=20).map(host).collect(), ..NodesSeen::default() },
             pace: PACE,
             releases: false,
+            settings: MemcachedSettings::default(),
             next_pid: 100,
         }
     }
@@ -99,14 +101,9 @@ impl World {
     }
 
     pub(super) fn plan_for(&self, cloud: &Cloud, ensemble: &Ensemble) -> Result<Plan, Failures> {
-        let settings = MemcachedSettings::default();
+        let settings = &self.settings;
         let (pace, releases) = (self.pace, self.releases);
-        apply(
-            &ApplyWish { cloud, ensemble, settings: &settings, pace, releases },
-            &self.tree,
-            &self.seen,
-            "T",
-        )
+        apply(&ApplyWish { cloud, ensemble, settings, pace, releases }, &self.tree, &self.seen, "T")
     }
 
     /// Some time goes by: nobody has joined lately any more.
@@ -134,8 +131,9 @@ impl World {
                     self.start(&node.launch());
                 }
             }
-            Action::Settle { joined, members, .. } => {
-                assert!(self.seen.members.len() >= *members, "{members} members: {:?}", self.seen.members);
+            Action::Settle { joined, members, expected, .. } => {
+                let there = expected.iter().filter(|addr| self.seen.members.contains_key(addr)).count();
+                assert!(there >= *members, "{members} of {expected:?}: {:?}", self.seen.members);
                 assert!(joined.iter().all(|addr| self.seen.members.contains_key(addr)), "{joined:?}");
             }
             other => panic!("{other:?}"),
@@ -227,9 +225,12 @@ impl World {
     }
 }
 
-/// Every step of a plan: its round, its place, and what it does.
+/// Every step of a plan: its round, its place, and what it does; without the look before the first round.
 pub(super) fn told(plan: &Plan) -> Vec<String> {
-    let stages = plan.stages.iter().flat_map(|stage| {
+    let is_first_look = |stage: &&crate::plan::Stage| {
+        stage.round.is_none() && matches!(stage.steps[0].action, Action::Settle { seconds: 0, .. })
+    };
+    let stages = plan.stages.iter().filter(|stage| !is_first_look(stage)).flat_map(|stage| {
         let round = stage.round.map_or_else(String::new, |round| format!("{round} "));
         stage.steps.iter().map(move |step| format!("{round}{}: {}", stage.title, step.action))
     });

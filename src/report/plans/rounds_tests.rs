@@ -16,7 +16,7 @@ fn plan(batch: usize, build: impl FnOnce(&mut Rounds<'_>)) -> Plan {
     let (code, ensemble) = (ServiceCode::new("c").unwrap(), Ensemble::parse("zk:2181").unwrap());
     let pace = Pace { batch, max_unavailable: batch, drain: 5, settle: 30 };
     let mut plan = Plan::new("memcached restart");
-    build(&mut Rounds::new(&mut plan, &code, &ensemble, pace, 12));
+    build(&mut Rounds::new(&mut plan, &code, &ensemble, pace, BTreeSet::new()));
     plan
 }
 

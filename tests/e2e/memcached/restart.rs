@@ -232,9 +232,9 @@ fn a_dead_host_counts_among_those_that_may_be_out() {
         ["memcached", "restart", "cloud", "--settle", "0", "--drain", "0", "--max-unavailable", "2"];
     let json = site.run(restart.into_iter().chain(["--output", "json"])).exits(3).json();
     assert_eq!(json["plan"]["problems"][0]["target"]["node"], site.node(3, 11211).as_str());
-    assert_eq!(json["plan"]["stages"][0]["steps"][0]["action"]["do"], "restart-nodes");
-    assert_eq!(json["plan"]["stages"][1]["steps"][0]["action"]["do"], "settle");
-    assert_eq!(json["plan"]["stages"][2]["round"], 2);
+    assert_eq!(json["plan"]["stages"][1]["steps"][0]["action"]["do"], "restart-nodes");
+    assert_eq!(json["plan"]["stages"][2]["steps"][0]["action"]["do"], "settle");
+    assert_eq!(json["plan"]["stages"][3]["round"], 2);
     assert!(before.iter().zip(pids(&site, 3, 11211..11212)).all(|(before, after)| *before != after));
 
     // One that goes out on the way is seen before the next goes.
