@@ -82,7 +82,7 @@ pub(super) async fn top(context: &Context, args: &TopArgs, json: bool) -> Result
         return Err(unknown(code, &tree).into());
     }
     let mut top = Top::new(context.ensemble.clone(), context.settings.memcached.clone(), args.interval);
-    top.by_hand = matches!(context.ensemble_source, EnsembleSource::Flag | EnsembleSource::Environment);
+    top.by_hand = matches!(context.ensemble_source, EnsembleSource::Flag);
     top.names = context.look(names_by_address(&context.ensemble)).await?;
     for event in registrations(&tree, args.code.as_ref(), &[]) {
         top.update(event, now());
