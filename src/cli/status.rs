@@ -153,7 +153,7 @@ async fn judged(context: &Context, seen: &[CloudSeen]) -> Result<Vec<CloudStatus
         ensemble: &context.ensemble,
         names: &names,
         settings: &context.settings.memcached,
-        by_hand: matches!(context.ensemble_source, EnsembleSource::Flag | EnsembleSource::Environment),
+        by_hand: matches!(context.ensemble_source, EnsembleSource::Flag),
         now: Timestamp::now().as_millisecond(),
     };
     Ok(seen.iter().map(|seen| judge(seen, wanted)).collect())

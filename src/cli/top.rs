@@ -84,7 +84,7 @@ pub(super) async fn top(context: &Context, args: &TopArgs, json: bool) -> Result
     }
     let mut top = Top::new(context.ensemble.clone(), context.settings.memcached.clone(), args.interval);
     top.names = context.look(names_by_address(&context.ensemble, PROBE_LIMIT)).await?;
-    top.by_hand = matches!(context.ensemble_source, EnsembleSource::Flag | EnsembleSource::Environment);
+    top.by_hand = matches!(context.ensemble_source, EnsembleSource::Flag);
     for event in registrations(&tree, args.code.as_ref(), &[]) {
         top.update(event, now());
     }
