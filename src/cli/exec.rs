@@ -12,7 +12,7 @@ use super::complete;
 use super::context::Context;
 use super::memcached::read_tree;
 use super::selecting::select;
-use crate::error::Failures;
+use crate::error::{Failure, Failures};
 use crate::exec::CommandRunner;
 use crate::inspect::inspect_machines;
 use crate::model::{Cloud, HostName, NodeAddr};
@@ -78,7 +78,7 @@ async fn pick(
         let tree = read_tree(context).await?;
         let selection = select(context, &cloud.code, &tree, selectors, false).await?;
         let Selection::Only(picked) = selection else { return Ok(BTreeSet::new()) };
-        return Ok(picked);
+        return of_cloud(cloud, picked);
     }
     let facts: Vec<NodeFacts> = cloud
         .nodes
@@ -91,4 +91,33 @@ async fn pick(
         })
         .collect();
     selector.pick(&cloud.code, &facts)
+}
+
+/// Those of the cloud JSON: what is registered besides is nobody's whom the operator named.
+fn of_cloud(cloud: &Cloud, mut picked: BTreeSet<NodeAddr>) -> Result<BTreeSet<NodeAddr>, Failures> {
+    picked.retain(|addr| cloud.nodes.iter().any(|node| node.addr == *addr));
+    if picked.is_empty() {
+        return Err(Failure::refused("no node of the cloud JSON is meant")
+            .cause("those that fit are registered, but not in that file")
+            .hint(format!("compare the two: arcusctl memcached list {}", cloud.code))
+            .into());
+    }
+    Ok(picked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse_cloud;
+
+    #[test]
+    fn no_host_that_is_not_in_the_cloud_json_gets_the_command() {
+        let text = r#"{"serviceCode": "c", "servers": [{"hostname": "a", "ip": "10.0.0.1", "config": {"port": "11211"}}], "config": {"threads": "6", "memlimit": "100", "connections": "1000"}}"#;
+        let cloud = parse_cloud(text).unwrap();
+        let picked =
+            |addrs: &[&str]| of_cloud(&cloud, addrs.iter().map(|addr| addr.parse().unwrap()).collect());
+        let own = picked(&["10.0.0.1:11211", "10.0.0.9:11211"]).unwrap();
+        assert_eq!(own.into_iter().map(|addr| addr.to_string()).collect::<Vec<_>>(), ["10.0.0.1:11211"]);
+        assert!(picked(&["10.0.0.9:11211"]).is_err());
+    }
 }

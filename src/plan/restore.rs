@@ -119,6 +119,16 @@ impl<'a> Restore<'a> {
                 ),
             );
         }
+        let taken: Vec<&str> = self.differing(paths).into_iter().filter(|path| self.is_live(path)).collect();
+        if !taken.is_empty() {
+            failures.push(
+                Failure::refused(format!("service code {code}: a live process has what is to be put back"))
+                    .cause(format!("there now, and going with a session: {}", some_of(&taken)))
+                    .hint(
+                        "a restore never touches these; stop whoever made them, or wait until it has ended",
+                    ),
+            );
+        }
         let denied: Vec<&str> = paths.iter().copied().filter(|path| self.is_denied(path)).collect();
         if !denied.is_empty() {
             failures.push(
@@ -149,6 +159,11 @@ impl<'a> Restore<'a> {
 
     fn saved(&self, path: &str) -> Option<&'a SavedZnode> {
         self.backup.znodes.get(path)
+    }
+
+    /// It goes with somebody's session.
+    fn is_live(&self, path: &str) -> bool {
+        self.seen.znodes.get(path).is_some_and(|znode| znode.is_ephemeral)
     }
 
     fn is_denied(&self, path: &str) -> bool {
@@ -247,7 +262,9 @@ impl<'a> Restore<'a> {
             let version = match self.seen.znodes.get(path) {
                 None if !self.created.insert(path) => continue,
                 None => None,
-                Some(seen) if seen.data == saved.data || !self.wish.overwrite => continue,
+                Some(seen) if seen.data == saved.data || seen.is_ephemeral || !self.wish.overwrite => {
+                    continue;
+                }
                 Some(seen) => Some(seen.version),
             };
             if !saved.acl.is_empty() && version.is_none() {

@@ -231,3 +231,16 @@ fn what_came_since_stays_and_is_named() {
             .contains("not in the backup, and left as it is: /arcus/cache_server_mapping/10.0.0.2:1")
     );
 }
+
+#[test]
+fn what_goes_with_a_session_is_never_written_over() {
+    let saved = backup(&["/arcus/cache_list/c", "/arcus/cloud_stat/c", "/arcus/meta"]);
+    let mut seen = seen(&["/arcus/cache_list/c", "/arcus/cloud_stat/c", "/arcus/meta"]);
+    for path in ["/arcus/cloud_stat/c", "/arcus/meta"] {
+        let znode = seen.znodes.get_mut(path).unwrap();
+        (znode.is_ephemeral, znode.data) = (true, b"live".to_vec());
+    }
+    let plan = planned(&saved, true, &seen);
+    assert_eq!(told(&plan), [""; 0]);
+    assert_eq!(problems(&plan), ["c: service code c: a live process has what is to be put back"]);
+}

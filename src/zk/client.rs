@@ -173,7 +173,7 @@ impl ZooKeeper {
             (Some(Some((data, stat))), acl, Some(Some(children))) => Ok(Some(ZnodeAnswer::Seen(ZnodeSeen {
                 data,
                 version: stat.version,
-                is_ephemeral: stat.ephemeral_owner != 0,
+                is_ephemeral: is_session(stat.ephemeral_owner),
                 acl: acl.flatten().map_or_else(|| vec!["unreadable".to_owned()], |(acl, _)| acl_words(&acl)),
                 children,
             }))),
@@ -335,5 +335,24 @@ async fn absent<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<Opt
         Ok(value) => Ok(Some(value)),
         Err(Error::NoNode) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// The owner of an ephemeral znode is a session. Containers and znodes with a time to live have marks in its place, told by
+/// the highest byte (ZooKeeper `EphemeralType`), and outlive every session.
+fn is_session(owner: i64) -> bool {
+    owner != 0 && owner != i64::MIN && owner.to_be_bytes()[0] != 0xff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_goes_with_a_session_is_ephemeral() {
+        assert!(is_session(0x0100_0012_3456_0001));
+        for owner in [0, i64::MIN, i64::from_be_bytes([0xff, 0, 0, 0, 0, 0, 0, 9])] {
+            assert!(!is_session(owner), "{owner:x}");
+        }
     }
 }
