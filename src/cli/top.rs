@@ -133,7 +133,7 @@ async fn run(
         tokio::select! {
             Some(event) = happened.recv() => {
                 top.update(event, now());
-                started.look_again(&top.stale_hosts());
+                started.look_again(&top.stale_hosts(), &top.stale_nodes());
                 stale = true;
             }
             event = keys.next() => match event {
@@ -213,7 +213,7 @@ fn registrations(tree: &ArcusTree, code: Option<&ServiceCode>, known: &[ServiceC
 #[derive(Default)]
 struct Started {
     codes: BTreeMap<ServiceCode, DropGuard>,
-    nodes: BTreeMap<NodeAddr, DropGuard>,
+    nodes: BTreeMap<NodeAddr, (DropGuard, Arc<Notify>)>,
     hosts: BTreeMap<HostName, (DropGuard, Arc<Notify>)>,
 }
 
@@ -243,7 +243,10 @@ impl Started {
             self.codes.entry(code.clone()).or_insert_with(follow);
         }
         for node in nodes {
-            self.nodes.entry(node).or_insert_with(|| guarded(collectors, source.follow_node(node)));
+            self.nodes.entry(node).or_insert_with(|| {
+                let again = Arc::new(Notify::new());
+                (guarded(collectors, source.follow_node(node, Arc::clone(&again))), again)
+            });
         }
         for host in hosts {
             self.hosts.entry(host.clone()).or_insert_with(|| {
@@ -253,9 +256,11 @@ impl Started {
         }
     }
 
-    /// Has these hosts looked at now rather than at their next turn.
-    fn look_again(&self, hosts: &BTreeSet<HostName>) {
-        for (_, again) in hosts.iter().filter_map(|host| self.hosts.get(host)) {
+    /// Has these hosts looked at and these nodes asked now rather than at their next turn.
+    fn look_again(&self, hosts: &BTreeSet<HostName>, nodes: &BTreeSet<NodeAddr>) {
+        let hosts = hosts.iter().filter_map(|host| self.hosts.get(host));
+        let nodes = nodes.iter().filter_map(|node| self.nodes.get(node));
+        for (_, again) in hosts.chain(nodes) {
             again.notify_one();
         }
     }
@@ -273,12 +278,15 @@ impl Source<'_> {
     }
 
     /// Asks a node again and again, over one connection for as long as that holds.
-    async fn follow_node(&self, node: NodeAddr) {
+    async fn follow_node(&self, node: NodeAddr, again: Arc<Notify>) {
         let mut ticks = interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut link = None;
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = again.notified() => {}
+            }
             let begun = self.seconds();
             let answer = self.ask(node, &mut link).await;
             self.tell(Event::Answer { node, begun, at: self.seconds(), answer });

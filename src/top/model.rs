@@ -251,6 +251,14 @@ impl Top {
         self.changed.iter().filter(is_stale).map(|(node, _)| HostName::from(node.ip)).collect()
     }
 
+    /// Nodes that are to be asked now, because they came or went.
+    pub fn stale_nodes(&self) -> BTreeSet<NodeAddr> {
+        let is_stale = |(node, changed): &(&NodeAddr, &f64)| {
+            self.answers.get(*node).is_some_and(|(begun, _)| begun < changed)
+        };
+        self.changed.iter().filter(is_stale).map(|(node, _)| *node).collect()
+    }
+
     fn forget_gone(&mut self) {
         let nodes = self.nodes();
         let hosts: BTreeSet<HostName> = nodes.iter().map(|node| HostName::from(node.ip)).collect();
