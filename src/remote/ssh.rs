@@ -330,6 +330,8 @@ impl Unconnected {
         } else if self.last_line().contains("Could not resolve") {
             Reason::NameUnknown
         } else if self.last_line().contains("closed by")
+            // What sshd says of the reason can be overtaken by the end of the connection.
+            || self.last_line().contains("reset by")
             || self.last_line().contains("kex_exchange_identification")
         {
             Reason::Dropped

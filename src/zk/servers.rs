@@ -6,16 +6,20 @@ use std::time::Duration;
 use futures::future::join_all;
 use zookeeper_client::{EnsembleUpdate, Error};
 
-use super::ZooKeeper;
+use super::{ZooKeeper, ask_word};
 use crate::error::Failure;
 use crate::model::{Ensemble, EnsembleMember};
 
-/// The servers that this one member runs with, as lines `server.N=…`. Every server keeps its own view at
-/// `/zookeeper/config` (from 3.5 on), which may be another than its `zoo.cfg` by now.
+/// The servers that this one member runs with, as lines `server.N=…`; none where it serves alone. It tells them at the word
+/// `conf`, below `membership:`. Where that is not whitelisted, there is `/zookeeper/config` (from 3.5 on), which can be one
+/// restart behind: a member that has little to catch up with keeps what its own snapshot has there.
 ///
 /// # Errors
 /// When it does not serve.
 pub async fn running_config(member: &EnsembleMember, limit: Duration) -> Result<String, Failure> {
+    if let Some(told) = ask_word(member, "conf", limit).await.filter(|told| told.contains("serverId=")) {
+        return Ok(told.split_once("membership:").map(|(_, servers)| servers.to_owned()).unwrap_or_default());
+    }
     let alone = Ensemble::from(member.clone());
     let zookeeper = ZooKeeper::connect(&alone, limit).await?;
     let asked = zookeeper.bounded("read /zookeeper/config", zookeeper.client.get_config()).await;

@@ -98,7 +98,7 @@ fn it_follows_who_is_there_by_watch_and_leaves_the_terminal_as_it_was() {
     site.start_cloud("cloud", &conf);
     let (first, second) = (site.node(0, 11211), site.node(0, 11212));
 
-    // Nodes are asked once a minute: what changes before that has come by the watch.
+    // Nodes are asked once a minute: what changes before that has come by the watch, at which they are asked again.
     let mut top = Watched::start(&site, "top cloud --interval 1m", &[]);
     top.wait("a well cloud", |screen| {
         screen.contains("2 of 2 online")
@@ -109,7 +109,7 @@ fn it_follows_who_is_there_by_watch_and_leaves_the_terminal_as_it_was() {
     site.kill(0, &site.pid(0, 11211));
     top.wait("the death of a node", |screen| {
         screen.contains("1 of 2 online")
-            && row(screen, &first).contains("zombie")
+            && row(screen, &first).contains("not-running")
             && row(screen, &second).contains("well")
     });
     top.press("/11212\r");

@@ -59,7 +59,8 @@ fn a_running_cloud_is_rolled_back_and_forth() {
     let told = site.run(["releases", conf]).success().stdout;
     assert!(told.contains("go on with an older release until they are restarted"), "{told}");
     assert!(
-        told.contains("arcusctl memcached stop") && told.contains("arcusctl zookeeper restart"),
+        told.contains("arcusctl memcached restart CODE @outdated")
+            && told.contains("arcusctl zookeeper restart"),
         "{told}"
     );
     for index in [0, 1] {
