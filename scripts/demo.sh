@@ -82,7 +82,7 @@ what_next_on_hosts() {
 ${bold}Six nodes are online. Try next${plain}
   make demo-shell                                          a shell as the lab's admin, arcusctl in its PATH; there:
     arcusctl memcached stop demo-cloud 10.77.1.1:11211     one node
-    arcusctl memcached list demo-cloud
+    arcusctl status demo-cloud                             how each node does, and what is wrong
     arcusctl memcached start demo-cloud                    starts what is not running
     arcusctl ping demo-cloud                               members, hosts and nodes, with times
     arcusctl --output json zookeeper stat

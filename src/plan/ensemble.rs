@@ -267,11 +267,14 @@ fn refuse_unconfigured(plan: &mut Plan, members: &Members, usable: &mut BTreeSet
     for (member, _, seen) in members {
         let configured = seen.as_ref().is_ok_and(|seen| seen.config.is_some());
         if !configured && usable.remove(member) {
-            let failure = Failure::refused(format!("{member}: has no zoo.cfg yet"))
-                .hint("set the ensemble up first: arcusctl zookeeper init");
-            plan.problem(Target::Member(member.clone()), failure);
+            plan.problem(Target::Member(member.clone()), unconfigured(member));
         }
     }
+}
+
+pub(super) fn unconfigured(member: &EnsembleMember) -> Failure {
+    Failure::refused(format!("{member}: has no zoo.cfg yet"))
+        .hint("set the ensemble up first: arcusctl zookeeper init")
 }
 
 fn add_starts(

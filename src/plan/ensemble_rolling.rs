@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ensemble::{restart_at_once, unfit};
+use super::ensemble::{restart_at_once, unconfigured, unfit};
 use super::zoo_cfg::{ServerList, is_reconfigured, list_of, server_list};
 use super::{Action, EnsembleWish, Gate, MemberLayout, Members, Plan, Risk, Step, Target, Voters, layouts};
 use crate::error::{Failure, Failures};
@@ -49,11 +49,7 @@ pub fn restart_rolling(
         let target = Target::Member(member.clone());
         match seen {
             Err(failure) => plan.problem(target, failure.clone()),
-            Ok(seen) if seen.config.is_none() => plan.problem(
-                target,
-                Failure::refused(format!("{member}: has no zoo.cfg yet"))
-                    .hint("set the ensemble up first: arcusctl zookeeper init"),
-            ),
+            Ok(seen) if seen.config.is_none() => plan.problem(target, unconfigured(member)),
             Ok(seen) => match unfit(member, state, seen) {
                 Some(failure) => plan.problem(target, failure),
                 None => {
@@ -93,7 +89,7 @@ pub(super) fn refuse_untold(
         members.iter().filter(|(member, state, _)| state.stats().is_some() && !running.contains_key(member));
     let failures = untold.map(|(member, ..)| {
         Failure::unreachable(format!("{member}: serves, but does not tell which servers it runs with"))
-            .cause("/zookeeper/config could not be read from it in time; votes are counted by that list")
+            .cause("neither its answer to conf nor its /zookeeper/config came in time; votes are counted by that list")
             .hint("run the command again; if it stays so, see its log and: arcusctl zookeeper status")
     });
     Failures::none_of(failures.collect())

@@ -90,7 +90,7 @@ impl fmt::Display for Server {
 /// The servers of an ensemble by their ids.
 pub type ServerList = BTreeMap<u32, Server>;
 
-/// The `server.N` lines of a `zoo.cfg`, or of what a running server says of its configuration (`/zookeeper/config`):
+/// The `server.N` lines of a `zoo.cfg`, or of what a running server says of its configuration (`conf`, `/zookeeper/config`):
 /// `server.N=host:2888:3888[:participant|:observer][;[address:]2181]` (ZooKeeper's `zoo_sample.cfg.dynamic`).
 pub fn server_list(text: &str) -> ServerList {
     let server = |value: &str| {
